@@ -1,0 +1,1 @@
+//! One node's life: plan in, collect, check, evaluate, report out.

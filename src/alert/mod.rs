@@ -1,0 +1,1 @@
+//! Alerts, pure: from rule to instance to episode, and the desk's decisions over time.

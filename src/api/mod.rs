@@ -1,0 +1,1 @@
+//! The resources users write: the public contract, one file per kind.

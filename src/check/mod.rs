@@ -1,0 +1,1 @@
+//! Checks: one kind per file, and the scheduler that runs them.

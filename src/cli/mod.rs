@@ -1,0 +1,1 @@
+//! The terminal: views, tables and the client of a running server.

@@ -1,0 +1,1 @@
+//! From resources to plans: pure, no clock, no I/O.

@@ -1,0 +1,1 @@
+//! Out: how metrics leave the process.

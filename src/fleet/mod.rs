@@ -1,0 +1,1 @@
+//! The leader: reports in, roll-up, cluster rules, desk, delivery.

@@ -1,0 +1,1 @@
+//! The machine under us: one collector per file, read and record apart.

@@ -1,0 +1,1 @@
+//! A whole installation in one process: files instead of an API server, a directory instead of its storage.

@@ -1,0 +1,3 @@
+//! The `vitals` program.
+
+fn main() {}

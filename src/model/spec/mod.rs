@@ -1,0 +1,59 @@
+//! What a user may ask of each kind of check: the fields of CONTRACT §8, shared by the resource and the plan.
+
+mod host;
+mod network;
+
+pub use host::{CpuSpec, DiskSpec, LoadSpec, MemorySpec};
+pub use network::{
+    BasicAuth, BodyJson, CompositeSpec, Header, HttpExpect, HttpSpec, SecretKeyRef, TcpSpec, TlsOptions,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A check that this build can run: the payload of a plan entry (`{"http": {…}}`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CheckSpec {
+    /// HTTP request and assertions.
+    Http(HttpSpec),
+    /// TCP connection, optional exchange.
+    Tcp(TcpSpec),
+    /// Space of a file system.
+    Disk(DiskSpec),
+    /// Memory in use.
+    Memory(MemorySpec),
+    /// Processor time in use.
+    Cpu(CpuSpec),
+    /// Load average per core.
+    Load(LoadSpec),
+    /// Quorum over other checks; judged in the roll-up, never run by an agent.
+    Composite(CompositeSpec),
+}
+
+impl CheckSpec {
+    /// The kind's word, as in the resource.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Disk(_) => "disk",
+            Self::Memory(_) => "memory",
+            Self::Cpu(_) => "cpu",
+            Self::Load(_) => "load",
+            Self::Composite(_) => "composite",
+        }
+    }
+
+    /// What is checked, in a few words for the TARGET column.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Http(http) => http.url.clone(),
+            Self::Tcp(tcp) => format!("{}:{}", tcp.host, tcp.port),
+            Self::Disk(disk) => disk.path.clone(),
+            Self::Memory(_) | Self::Cpu(_) | Self::Load(_) => "host".into(),
+            Self::Composite(composite) => format!("{} checks", composite.checks.len()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! PromQL: parse once, evaluate over any history.

@@ -1,0 +1,1 @@
+//! Recent history in bounded memory.

@@ -1,0 +1,1 @@
+//! Go's template language with Prometheus's functions, for messages.
