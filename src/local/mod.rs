@@ -1,1 +1,3 @@
 //! A whole installation in one process: files instead of an API server, a directory instead of its storage.
+
+pub mod journal;
