@@ -77,6 +77,10 @@ impl Book {
         Self { node: node.to_owned(), order: (0, 0), reread: true, open: BTreeMap::new(), ended: BTreeMap::new() }
     }
 
+    pub(super) fn order(&self) -> (u64, u64) {
+        self.order
+    }
+
     pub(super) fn open(&self) -> impl Iterator<Item = &Episode> {
         self.open.values().map(|open| &open.episode)
     }
@@ -97,11 +101,7 @@ impl Book {
     }
 
     fn bury(&mut self, episode: &Episode, now: Seconds) {
-        let stone = Tombstone {
-            agent_fired_at: episode.agent_fired_at,
-            fired_at: episode.fired_at,
-            heard_at: now,
-        };
+        let stone = Tombstone { agent_fired_at: episode.agent_fired_at, fired_at: episode.fired_at, heard_at: now };
         let key = (episode.rule.clone(), episode.fp);
         if self.ended.get(&key).is_none_or(|last| last.fired_at <= stone.fired_at) {
             self.ended.insert(key, stone);
@@ -332,7 +332,10 @@ impl Book {
             seen.insert(instance.fp);
             self.read_pending(rule, &instance);
         }
-        if life.dropped() > 0 {
+        if life.not_evaluated().is_some() {
+            // What was cut is not known now.
+            seen.insert(SUMMARY);
+        } else if life.dropped() > 0 {
             seen.insert(SUMMARY);
             self.summary(rule, "limit", life.dropped(), at, out);
         }
