@@ -1,0 +1,20 @@
+//! The built program from outside: started as a user starts it, judged by what it prints, answers, sends and keeps.
+//!
+//! One test binary, so that tests that mostly wait for one-second intervals wait side by side. Every test has its own
+//! home directory, ports and scripted world; none needs root or a network beyond loopback.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod bad_state;
+mod checks;
+mod cli_files;
+mod cli_views;
+mod endpoints;
+mod flow;
+mod kill_points;
+mod metrics;
+mod places;
+mod reload;
+mod restart;
