@@ -283,7 +283,8 @@ fn string(rest: &[char]) -> usize {
 pub fn rust_files(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     for folder in folders {
-        files.extend(files_below(&project().join(folder), &["rs"]).into_iter().map(|path| (path.clone(), shown(&path))));
+        files
+            .extend(files_below(&project().join(folder), &["rs"]).into_iter().map(|path| (path.clone(), shown(&path))));
     }
     files
 }

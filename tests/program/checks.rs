@@ -48,15 +48,17 @@ fn assertions_on_status_body_and_json_decide() {
     target.say("{\"status\": \"UP\", \"parts\": [{\"name\": \"db\"}]}");
     let url = target.url();
     let http = |name: &str, expect: &str| check(name, &format!("http: {{url: \"{url}\", expect: {{{expect}}}}}"));
-    let home = Home::with(&[
-        http("status-fits", "status: [\"200-204\"]"),
-        http("status-differs", "status: [\"404\"]"),
-        http("body-fits", "bodyMatches: \"\\\"UP\\\"\""),
-        http("body-differs", "bodyMatches: \"DOWN\""),
-        http("json-fits", "json: [{path: $.status, equals: UP}, {path: \"$.parts[0].name\", equals: db}]"),
-        http("json-differs", "json: [{path: $.status, equals: DOWN}]"),
-    ]
-    .concat());
+    let home = Home::with(
+        &[
+            http("status-fits", "status: [\"200-204\"]"),
+            http("status-differs", "status: [\"404\"]"),
+            http("body-fits", "bodyMatches: \"\\\"UP\\\"\""),
+            http("body-differs", "bodyMatches: \"DOWN\""),
+            http("json-fits", "json: [{path: $.status, equals: UP}, {path: \"$.parts[0].name\", equals: db}]"),
+            http("json-differs", "json: [{path: $.status, equals: DOWN}]"),
+        ]
+        .concat(),
+    );
     let vitals = home.start();
     for name in ["status", "body", "json"] {
         vitals.await_health(&format!("{name}-fits"), "healthy");
@@ -68,14 +70,16 @@ fn assertions_on_status_body_and_json_decide() {
 #[test]
 fn the_machine_itself_is_checked() {
     let all = |name: &str, limit: &str| check(name, &format!("{name}: {{}}\nthresholds: {{unhealthy: {{{limit}}}}}"));
-    let home = Home::with(&[
-        all("memory", "memory: 100"),
-        all("cpu", "cpu: 100"),
-        check("disk", "disk: {path: /}\nthresholds: {unhealthy: {disk: 100}}"),
-        check("load", "load: {perCore: \"10000\"}"),
-        check("no-such-path", "disk: {path: /no/such/path}"),
-    ]
-    .concat());
+    let home = Home::with(
+        &[
+            all("memory", "memory: 100"),
+            all("cpu", "cpu: 100"),
+            check("disk", "disk: {path: /}\nthresholds: {unhealthy: {disk: 100}}"),
+            check("load", "load: {perCore: \"10000\"}"),
+            check("no-such-path", "disk: {path: /no/such/path}"),
+        ]
+        .concat(),
+    );
     let vitals = home.start();
     for name in ["memory", "cpu", "disk", "load"] {
         vitals.await_health(name, "healthy");
@@ -92,8 +96,7 @@ fn a_composite_holds_while_enough_of_its_members_do() {
     let (a, b) = (Target::start(), Target::start());
     let composite = check("site", "composite: {checks: [a, b], min: 1}");
     let strict = check("both", "composite: {checks: [a, b]}");
-    let home =
-        Home::with(&[http_check("a", &a.url()), http_check("b", &b.url()), composite, strict].concat());
+    let home = Home::with(&[http_check("a", &a.url()), http_check("b", &b.url()), composite, strict].concat());
     let vitals = home.start();
     vitals.await_health("site", "healthy");
     vitals.await_health("both", "healthy");

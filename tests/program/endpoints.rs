@@ -80,7 +80,15 @@ fn health_has_the_documented_shape() {
     let detailed = site.vitals.json("/health/detailed");
     has_keys(
         &detailed,
-        &["status", "last_check", "healthy_components", "total_components", "health_percentage", "components", "checks"],
+        &[
+            "status",
+            "last_check",
+            "healthy_components",
+            "total_components",
+            "health_percentage",
+            "components",
+            "checks",
+        ],
     );
     is_time(&detailed["last_check"]);
     let broken = &detailed["components"]["broken"];
@@ -220,10 +228,7 @@ fn dashboards_are_listed_and_drawn_with_values() {
         let value = &dashboard["panels"][0]["metrics"][0]["value"];
         if value.as_f64().is_some_and(|value| value > 0.0) { Ok(dashboard) } else { Err(dashboard) }
     });
-    has_keys(
-        &dashboard,
-        &["id", "title", "description", "refresh_interval", "created_at", "updated_at", "panels"],
-    );
+    has_keys(&dashboard, &["id", "title", "description", "refresh_interval", "created_at", "updated_at", "panels"]);
     assert_eq!(dashboard["refresh_interval"], 30);
     let panel = &dashboard["panels"][0];
     has_keys(panel, &["id", "title", "description", "panel_type", "layout", "metrics"]);
@@ -274,7 +279,8 @@ fn another_sites_page_cannot_talk_to_the_api() {
     let vitals = home.start();
     let rebound = request("GET", &vitals.url, "/health/checks", &["Host: evil.example"], "").unwrap();
     assert!(rebound.status == 403 || rebound.status == 421 || rebound.status == 400, "{rebound:?}");
-    let crossed = request("POST", &vitals.url, "/health/checks/load/run", &["Origin: http://evil.example"], "").unwrap();
+    let crossed =
+        request("POST", &vitals.url, "/health/checks/load/run", &["Origin: http://evil.example"], "").unwrap();
     assert_eq!(crossed.status, 403, "{crossed:?}");
     vitals.terminate();
 }

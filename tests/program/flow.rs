@@ -1,6 +1,6 @@
 //! From a broken target to one message, and back.
 
-use crate::support::resources::{health_rule, head, http_check, no_defaults, notify_hook, rule, webhook};
+use crate::support::resources::{head, health_rule, http_check, no_defaults, notify_hook, rule, webhook};
 use crate::support::{Conduct, Home, Running, Sink, Table, Target, eventually, holds};
 
 /// The smallest world: one target, one check, one rule, one receiver.

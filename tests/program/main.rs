@@ -3,6 +3,13 @@
 //! One test binary, so that tests that mostly wait for one-second intervals wait side by side. Every test has its own
 //! home directory, ports and scripted world; none needs root or a network beyond loopback.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing; clippy knows only functions marked #[test] as tests"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -11,7 +11,8 @@ fn running() -> (Target, Home, Running) {
     let target = Target::start();
     target.break_it();
     let home = Home::with(
-        &[http_check("shop", &target.url()), check("load", "load: {}"), health_rule("shop-down", "shop", "0s")].concat(),
+        &[http_check("shop", &target.url()), check("load", "load: {}"), health_rule("shop-down", "shop", "0s")]
+            .concat(),
     );
     let vitals = home.start();
     vitals.await_alert("shop-down", "active");
@@ -37,7 +38,10 @@ fn metrics_are_the_text_format_with_families_whole_and_described_once() {
                 let (name, _) = line.rsplit_once(' ').unwrap();
                 assert!(name.starts_with(family.as_str()), "{line} stands below {family}");
                 assert!(series.insert(name.to_owned()), "{name} is there twice");
-                assert!(!name.contains("instance=") && !name.contains("job="), "identity belongs to the scraper: {name}");
+                assert!(
+                    !name.contains("instance=") && !name.contains("job="),
+                    "identity belongs to the scraper: {name}"
+                );
             }
         }
     }

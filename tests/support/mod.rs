@@ -12,7 +12,6 @@ pub mod world;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-pub use ask::Answer;
 pub use program::{Home, Running, vitals};
 pub use sink::{Conduct, Sink};
 pub use table::Table;

@@ -19,7 +19,9 @@ impl Table {
         let heading: Vec<char> = lines.next().unwrap_or_default().chars().collect();
         // A heading starts where a letter follows two blanks (or the line's start): headings may hold one blank.
         let starts: Vec<usize> = (0..heading.len())
-            .filter(|at| heading[*at] != ' ' && (*at == 0 || heading[at.saturating_sub(2)..*at].iter().all(|c| *c == ' ')))
+            .filter(|at| {
+                heading[*at] != ' ' && (*at == 0 || heading[at.saturating_sub(2)..*at].iter().all(|c| *c == ' '))
+            })
             .collect();
         let cut = |line: &[char], index: usize| {
             let from = starts[index].min(line.len());
@@ -46,7 +48,8 @@ impl Table {
     /// One cell of the row whose NAME is (or ends in `/`) this name.
     pub fn cell(&self, name: &str, column: &str) -> Option<String> {
         let row = self.rows.iter().find(|row| {
-            row.get("NAME").is_some_and(|cell| cell == name || cell.strip_suffix(name).is_some_and(|s| s.ends_with('/')))
+            row.get("NAME")
+                .is_some_and(|cell| cell == name || cell.strip_suffix(name).is_some_and(|s| s.ends_with('/')))
         })?;
         row.get(column).cloned()
     }

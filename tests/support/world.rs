@@ -10,8 +10,6 @@ use std::time::Duration;
 /// One request as a scripted server sees it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// `GET /path HTTP/1.1`.
-    pub line: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
@@ -94,7 +92,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { line: line.trim_end().to_owned(), headers, body: String::new() };
+    let mut request = Request { headers, body: String::new() };
     let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
