@@ -37,8 +37,8 @@ const LINES_CMD: usize = 150;
 /// Which rooms each room may import: the table of ARCHITECTURE.md. `None`: all.
 fn may_use(room: &str) -> Option<Vec<&'static str>> {
     let mut allowed: Vec<&'static str> = match room {
-        "model" | "runtime" => vec![],
-        "api" | "promql" | "store" | "net" | "host" | "cluster" => vec!["model"],
+        "model" => vec![],
+        "api" | "promql" | "store" | "net" | "host" | "cluster" | "runtime" => vec!["model"],
         "compile" => vec!["model", "api", "promql", "template"],
         "alert" => vec!["model", "promql", "template"],
         "template" => vec!["model", "promql"],
@@ -54,7 +54,7 @@ fn may_use(room: &str) -> Option<Vec<&'static str>> {
         _ if ROOTS.contains(&room) => return None,
         _ => return Some(vec![]),
     };
-    if !is_pure(room) {
+    if !is_pure(room) && room != "runtime" {
         allowed.push("runtime");
     }
     Some(allowed)

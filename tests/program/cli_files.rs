@@ -102,14 +102,14 @@ fn crds_prints_all_seven_as_kubernetes_takes_them() {
     let documents: Vec<&str> = done.stdout.split("\n---").filter(|text| !text.trim().is_empty()).collect();
     assert_eq!(documents.len(), 7, "{:.500}", done.stdout);
     for kind in ["HealthCheck", "AlertRule", "Dashboard", "AlertReceiver", "Silence", "VitalsConfig", "AgentReport"] {
-        let found = documents.iter().find(|text| text.contains(&format!("    kind: {kind}\n")));
+        let found = documents.iter().find(|text| text.contains(&format!("\n    kind: {kind}\n")));
         let text = found.unwrap_or_else(|| panic!("there is no CRD of kind {kind}"));
         assert!(text.contains("kind: CustomResourceDefinition"), "{kind}");
         assert!(text.contains("group: vitals.dev") && text.contains("v1alpha1"), "{kind}");
         assert!(text.len() < 262_144, "{kind} is {} bytes long", text.len());
     }
     for short in ["vhc", "valr", "vdb", "vrcv", "vsil", "vrep", "vcfg"] {
-        assert!(done.stdout.contains(&format!("- {short}\n")), "short name {short} is missing");
+        assert!(done.stdout.contains(&format!("    - {short}\n")), "short name {short} is missing");
     }
 }
 

@@ -23,5 +23,6 @@ mod flow;
 mod kill_points;
 mod metrics;
 mod places;
+mod quickstart;
 mod reload;
 mod restart;
