@@ -1,1 +1,2 @@
 //! One node's life: plan in, collect, check, evaluate, report out.
+pub mod pace;

@@ -1,1 +1,4 @@
 //! A whole installation in one process: files instead of an API server, a directory instead of its storage.
+
+pub mod demo_targets;
+pub mod journal;
