@@ -15,9 +15,7 @@ pub use outputs::{
     ExportsSpec, JsonExport, JsonFormat, LogFormat, LogsSpec, OtlpExport, PushgatewayExport, RemoteWriteExport,
 };
 pub use policy::{AuthMode, AuthSpec, CheckPolicySpec, NetworkPolicySpec, RulePolicySpec, TlsServerSpec};
-pub use workload::{
-    AgentProfile, AgentSpec, GpuWorkload, ProberSpec, ResourceAmounts, ResourcesSpec, TolerationSpec,
-};
+pub use workload::{AgentProfile, AgentSpec, GpuWorkload, ProberSpec, ResourceAmounts, ResourcesSpec, TolerationSpec};
 
 use super::common::{ObjectRef, conditions};
 use crate::model::Span;
@@ -126,7 +124,7 @@ pub struct LabelsSpec {
     pub job: Option<String>,
     /// More labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 256)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub extra: BTreeMap<String, String>,
 }
 
