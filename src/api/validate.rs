@@ -1,0 +1,5 @@
+//! x
+/// p
+pub struct Problem;
+/// v
+pub fn validate() {}
