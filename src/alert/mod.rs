@@ -6,6 +6,7 @@
 
 pub mod desk;
 pub mod episode;
+pub mod language;
 pub mod ledger;
 pub mod life;
 pub mod render;

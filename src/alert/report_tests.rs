@@ -10,9 +10,8 @@ use crate::model::{Labels, Span};
 fn life(firing: usize, pending: usize, width: usize) -> RuleLife {
     let mut plan = rule_plan("Disk", 30);
     plan.limit = 0;
-    let named = |kind: &str, n: usize| {
-        (Labels::from_pairs([("disk", format!("{kind}{n:05}{}", "x".repeat(width)))]), 1.0)
-    };
+    let named =
+        |kind: &str, n: usize| (Labels::from_pairs([("disk", format!("{kind}{n:05}{}", "x".repeat(width)))]), 1.0);
     let old: Vec<_> = (0..firing).map(|n| named("f", n)).collect();
     let mut life = RuleLife::new();
     life.evaluate(&plan, Outcome::Samples(old.clone()), 1000);

@@ -96,6 +96,9 @@ pub struct Case {
     pub(super) silenced_by: Option<ObjectKey>,
     #[serde(skip)]
     pub(super) silence_epoch: u64,
+    /// When this process first saw its end, by its own clock.
+    #[serde(skip)]
+    pub(super) end_seen: Option<Millis>,
 }
 
 /// One receiver of a case, and the group in which it hears of it.
@@ -119,6 +122,7 @@ impl Case {
             places: None,
             silenced_by: None,
             silence_epoch: 0,
+            end_seen: None,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::model::labels::Fnv;
 use crate::model::notification::{Notification, NotifiedAlert};
 use crate::model::object::ObjectKey;
 use crate::model::series::Millis;
+use crate::model::severity::Severity;
 
 /// Most alerts that a message shows; the rest is counted in it.
 pub const MAX_SHOWN: usize = 100;
@@ -29,6 +30,8 @@ struct Members {
     receiver: ObjectKey,
     labels: Labels,
     timing: Timing,
+    /// The most urgent of those that the receiver does not know.
+    urgency: Severity,
     /// Fire, and the receiver does not know.
     fresh: Vec<EpisodeKey>,
     /// Fire, and the receiver knows.
@@ -72,9 +75,9 @@ impl Desk {
         let members = self.sort_cases(&plan, frozen, now);
         let mut made = Vec::new();
         let busy: BTreeSet<u64> = self.intents.values().filter_map(|intent| intent.group).collect();
-        for (id, members) in &members {
-            if !busy.contains(id) {
-                self.decide_group(&plan, *id, members, now, words, &mut made);
+        for (id, members) in self.news_first(&members) {
+            if !busy.contains(&id) {
+                self.decide_group(&plan, id, members, now, words, &mut made);
             }
         }
         let receivers: Vec<(u64, String)> = self
@@ -89,6 +92,16 @@ impl Desk {
         }
         self.forget_old(&plan, now);
         made
+    }
+
+    /// Groups in the order in which they may use up a limit: news before repeats, urgent before old before new.
+    fn news_first<'m>(&self, members: &'m BTreeMap<u64, Members>) -> Vec<(u64, &'m Members)> {
+        let mut order: Vec<(u64, &Members)> = members.iter().map(|(id, members)| (*id, members)).collect();
+        order.sort_by_key(|(id, members)| {
+            let since = self.groups.get(id).and_then(|group| group.changed_since).unwrap_or(Millis::MAX);
+            (members.fresh.is_empty(), std::cmp::Reverse(members.urgency), since, *id)
+        });
+        order
     }
 
     /// Messages to receivers that do not exist any more are given up.
@@ -142,6 +155,10 @@ impl Desk {
             let notify = rule.map_or(&default, |rule| &rule.notify);
             // While a message about it is on its way, nobody knows yet what there is left to say.
             let mut open = case.ended.is_none() || unsettled.contains(key);
+            let end_seen = match case.ended {
+                Some(_) => *case.end_seen.get_or_insert(now),
+                None => now,
+            };
             for place in &places {
                 let busy = on_its_way.get(&place.receiver).is_some_and(|keys| keys.contains(key));
                 let told = case.told.get(&place.receiver);
@@ -150,8 +167,7 @@ impl Desk {
                 let tells_end = notify.send_resolved
                     && plan.receivers.get(&place.receiver).is_some_and(|receiver| receiver.send_resolved);
                 let ended = case.ended.is_some();
-                let fresh_end = case.ended.is_some_and(|end| now - end.at.saturating_mul(1000) < GIVE_UP_ENDS);
-                let end_is_due = fresh_end && knows && !knows_end && tells_end;
+                let end_is_due = ended && now - end_seen < GIVE_UP_ENDS && knows && !knows_end && tells_end;
                 open |= busy || end_is_due;
                 let keeps_group = !ended || busy || end_is_due;
                 if !keeps_group {
@@ -161,6 +177,7 @@ impl Desk {
                     receiver: place.receiver.clone(),
                     labels: group_labels(&case.wording.labels, &notify.group_by),
                     timing: Timing::of(notify),
+                    urgency: Severity::Info,
                     fresh: Vec::new(),
                     standing: Vec::new(),
                     over: Vec::new(),
@@ -173,7 +190,10 @@ impl Desk {
                     members.over.push(*key);
                 } else if !ended && hold.is_none() && place.routed {
                     match knows {
-                        false => members.fresh.push(*key),
+                        false => {
+                            members.fresh.push(*key);
+                            members.urgency = members.urgency.max(Severity::of(&case.wording.severity));
+                        }
                         true if !frozen.contains(&case.episode.node) => members.standing.push(*key),
                         true => {}
                     }
@@ -280,7 +300,8 @@ impl Desk {
         all.extend(members.over.iter().map(|key| Member { case: *key, over: true }));
         all.extend::<Vec<Member>>(firing(&standing));
         all.truncate(MAX_MEMBERS);
-        all.sort_by_key(|member| member.over);
+        let is_news = |member: &Member| fresh.binary_search(&member.case).is_ok();
+        all.sort_by_key(|member| (member.over, !is_news(member), member.case.fired_at, member.case.id));
         self.record(&members.receiver, all.iter().filter(|member| !member.over), now);
         let alerts: Vec<NotifiedAlert> =
             all.iter().take(MAX_SHOWN).filter_map(|member| self.in_words(plan, member.case, words)).collect();

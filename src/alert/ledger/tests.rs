@@ -3,8 +3,8 @@
 use super::*;
 use crate::alert::life::Outcome;
 use crate::alert::testing::{instance, plan, rule, rule_in, rule_plan};
-use crate::model::report::{Ended, Instance, NotEvaluated, RuleCount, Truncated};
 use crate::model::Labels;
+use crate::model::report::{Ended, Instance, NotEvaluated, RuleCount, Truncated};
 
 const NODE: &str = "n1";
 
