@@ -250,7 +250,10 @@ async fn a_run_on_demand_joins_the_run_in_progress() {
     let mut play = Play::new(Stage { gate: Some(Semaphore::new(0)), ..Stage::default() });
     play.scheduler.set_entries(&[entry(0, 1, "held", SELDOM, 0), entry(1, 1, "good", SELDOM, 0)]);
     assert_eq!(play.next().await.slot, 1);
-    let asked = play.scheduler.run_now(0);
+    let mut asked = std::pin::pin!(play.scheduler.run_now(0));
+    assert!(futures::poll!(asked.as_mut()).is_pending());
+    // Commands are obeyed in order: once this one is answered, the first one was taken.
+    assert_eq!(play.scheduler.run_now(9).await, Err(RunNowError::NotPlanned));
     play.stage.gate.as_ref().unwrap().add_permits(1);
     asked.await.unwrap();
     assert_eq!(play.stage.begun.load(Ordering::SeqCst), 2, "held and good, each once");
