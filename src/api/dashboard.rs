@@ -23,11 +23,7 @@ use crate::model::dashboard::Panel;
     status = "DashboardStatus",
     derive = "PartialEq",
     doc = "Panels over series, alerts and checks, drawn by the page and exported to other tools.",
-    printcolumn(
-        name = "READY",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "PANELS", type_ = "integer", json_path = ".status.panels"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")

@@ -15,9 +15,7 @@ pub use outputs::{
     ExportsSpec, JsonExport, JsonFormat, LogFormat, LogsSpec, OtlpExport, PushgatewayExport, RemoteWriteExport,
 };
 pub use policy::{AuthMode, AuthSpec, CheckPolicySpec, NetworkPolicySpec, RulePolicySpec, TlsServerSpec};
-pub use workload::{
-    AgentProfile, AgentSpec, GpuWorkload, ProberSpec, ResourceAmounts, ResourcesSpec, TolerationSpec,
-};
+pub use workload::{AgentProfile, AgentSpec, GpuWorkload, ProberSpec, ResourceAmounts, ResourcesSpec, TolerationSpec};
 
 use super::common::{ObjectRef, conditions};
 use crate::model::Span;

@@ -35,7 +35,9 @@ impl Source {
                 let stem = path.file_stem().unwrap().to_str().unwrap();
                 let inner = if ["mod", "lib", "main"].contains(&stem) { home.to_owned() } else { home.join(stem) };
                 tests.insert(inner.join(format!("{name}.rs")));
-                tests.insert(inner.join(name));
+                tests.insert(inner.join(&name));
+                // `#[path = "…"]` names a file beside this one, by custom called like the module.
+                tests.insert(home.join(format!("{name}.rs")));
             }
             let below = path.strip_prefix(src).unwrap().to_owned();
             let parts: Vec<_> = below.iter().map(|part| part.to_str().unwrap().to_owned()).collect();

@@ -37,11 +37,7 @@ use crate::model::spec::{
     printcolumn(name = "TYPE", type_ = "string", json_path = ".status.type"),
     printcolumn(name = "HEALTH", type_ = "string", json_path = ".status.health"),
     printcolumn(name = "NODES", type_ = "string", json_path = ".status.summary"),
-    printcolumn(
-        name = "REASON",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Healthy\")].reason"
-    ),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Healthy\")].reason"),
     printcolumn(name = "SINCE", type_ = "date", json_path = ".status.since"),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "INTERVAL", type_ = "string", json_path = ".status.interval", priority = 1),

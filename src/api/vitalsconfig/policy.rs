@@ -39,11 +39,17 @@ pub struct RulePolicySpec {
 pub struct NetworkPolicySpec {
     /// Networks (CIDR) that are never dialled, beside the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200), inner(length(min = 2, max = 64), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
+    #[schemars(
+        length(max = 200),
+        inner(length(min = 2, max = 64), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"))
+    )]
     pub deny: Vec<String>,
     /// Networks (CIDR) that may be dialled although denied; the more exact entry wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200), inner(length(min = 2, max = 64), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
+    #[schemars(
+        length(max = 200),
+        inner(length(min = 2, max = 64), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"))
+    )]
     pub allow: Vec<String>,
 }
 
