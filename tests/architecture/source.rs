@@ -35,9 +35,13 @@ impl Source {
                 let stem = path.file_stem().unwrap().to_str().unwrap();
                 let inner = if ["mod", "lib", "main"].contains(&stem) { home.to_owned() } else { home.join(stem) };
                 tests.insert(inner.join(format!("{name}.rs")));
-                tests.insert(inner.join(&name));
-                // `#[path = "…"]` names a file beside this one, by custom called like the module.
-                tests.insert(home.join(format!("{name}.rs")));
+                tests.insert(inner.join(name));
+            }
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
+                if let Some(named) = pair[1].strip_prefix("#[path = \"") {
+                    tests.insert(path.parent().unwrap().join(named.trim_end_matches("\"]")));
+                }
             }
             let below = path.strip_prefix(src).unwrap().to_owned();
             let parts: Vec<_> = below.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
