@@ -43,7 +43,7 @@ await_url() {
     sleep 0.1
   done
   echo "$1 never answered" >&2
-  tail -5 "$work"/*.log >&2
+  tail -n 5 "$work"/*.log >&2
   exit 1
 }
 

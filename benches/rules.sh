@@ -64,7 +64,7 @@ pids+=("$peer")
 
 sleep "$warm"
 for pid in "$ours" "$peer"; do
-  kill -0 "$pid" 2>/dev/null || { tail -5 "$work"/*.log >&2; exit 1; }
+  kill -0 "$pid" 2>/dev/null || { tail -n 5 "$work"/*.log >&2; exit 1; }
 done
 samples="$(curl -s "http://127.0.0.1:$port/metrics" | grep -cE '^[a-zA-Z_]+[{ ]' || true)"
 hz="$(getconf CLK_TCK)"
