@@ -141,6 +141,7 @@ fn schemas_are_structural_bounded_and_without_floats() {
                 assert!(node.get(word).is_none(), "{word} at {at}");
             }
             assert!(node["format"].as_str().is_none_or(|format| !format.starts_with("uint")), "{at}");
+            assert!(!node["additionalProperties"].is_boolean(), "{at}");
             assert!(!(node.get("properties").is_some() && node.get("additionalProperties").is_some()), "{at}");
             match node["type"].as_str() {
                 Some("string") => {

@@ -35,7 +35,7 @@ pub struct AgentReportSpec {
     pub role: AgentRole,
     /// Labels of the node that selectors use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 64))]
     pub node_labels: BTreeMap<String, String>,
     /// Endpoints of pods on the node that the agent scrapes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -112,7 +112,7 @@ pub struct ReceiverMatch {
     pub severity: Vec<SeverityWord>,
     /// Labels that must have exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 1024)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub labels: BTreeMap<String, String>,
     /// Conditions on labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

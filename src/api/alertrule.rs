@@ -94,11 +94,11 @@ pub struct AlertRuleSpec {
     pub severity: Option<SeverityWord>,
     /// Labels added to every alert; values may be templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 1024)))]
+    #[schemars(extend("maxProperties" = 32))]
     pub labels: BTreeMap<String, String>,
     /// Texts for people; values may be templates, such as `{{ $labels.instance }} is at {{ $value }}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 8192)))]
+    #[schemars(schema_with = "annotations")]
     pub annotations: BTreeMap<String, String>,
     /// How many nodes must fire before anybody is told.
     #[serde(default = "one")]
@@ -140,6 +140,12 @@ fn one() -> i32 {
 
 fn twenty() -> i32 {
     20
+}
+
+/// Texts may be long: a description with a table of values is usual.
+fn annotations(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 8192 } })
 }
 
 fn on_trouble(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -392,7 +398,7 @@ pub struct AlertStatus {
     pub state: String,
     /// Its labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    #[schemars(extend("maxProperties" = 64))]
     pub labels: BTreeMap<String, String>,
     /// Since when the condition holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -92,7 +92,7 @@ pub struct GrafanaExport {
     pub mode: GrafanaMode,
     /// Labels of the ConfigMap; default `grafana_dashboard: "1"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub labels: BTreeMap<String, String>,
     /// The folder in Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ pub struct GrafanaExport {
     pub folder: Option<String>,
     /// Labels of the Grafana instances (GrafanaDashboard).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub instance_selector: BTreeMap<String, String>,
     /// The data source's uid in Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]

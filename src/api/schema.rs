@@ -13,6 +13,7 @@ const MAX_ENTRIES: u64 = 64;
 /// Cleans every schema of a CRD:
 ///
 /// - formats that OpenAPI in Kubernetes does not know (`uint32`, …) go, their lower bound stays;
+/// - `additionalProperties: false` goes: a structural schema knows its fields anyway;
 /// - `nullable` goes: an empty field is a mistake, not a value;
 /// - defaults that say nothing (`null`, `[]`, `{}`) go;
 /// - every text, list and map gets a bound, without which the API server refuses the cost of CEL rules.
@@ -32,6 +33,9 @@ pub fn normalize(crd: CustomResourceDefinition) -> CustomResourceDefinition {
 fn clean(schema: &mut Value) {
     let Some(map) = schema.as_object_mut() else { return };
     map.remove("nullable");
+    if map.get("additionalProperties").is_some_and(Value::is_boolean) {
+        map.remove("additionalProperties");
+    }
     if map.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         map.remove("format");
         map.entry("minimum").or_insert_with(|| Value::from(0));
@@ -41,10 +45,8 @@ fn clean(schema: &mut Value) {
     }
     tidy_description(map);
     bound(map);
-    for key in ["properties"] {
-        for child in map.get_mut(key).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-            clean(child);
-        }
+    for child in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        clean(child);
     }
     for key in ["items", "additionalProperties"] {
         if let Some(child) = map.get_mut(key) {

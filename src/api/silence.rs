@@ -34,7 +34,7 @@ use crate::model::Span;
 #[x_kube(validation = Rule::new("has(self.endsAt) || has(self.duration) || has(self.until)").message("a Silence ends: write endsAt, duration or, with alertRef, until: Resolved"))]
 #[x_kube(validation = Rule::new("!has(self.until) || has(self.alertRef)").message("until: Resolved needs alertRef").field_path(".until"))]
 #[x_kube(validation = Rule::new("!has(self.schedule) || has(self.duration)").message("schedule needs duration: how long each silence lasts").field_path(".schedule"))]
-#[x_kube(validation = Rule::new("!has(self.startsAt) || !has(self.endsAt) || timestamp(self.startsAt) < timestamp(self.endsAt)").message("endsAt must be after startsAt").field_path(".endsAt"))]
+#[x_kube(validation = Rule::new("!has(self.startsAt) || !has(self.endsAt) || self.startsAt < self.endsAt").message("endsAt must be after startsAt").field_path(".endsAt"))]
 pub struct SilenceSpec {
     /// Which alerts: all of these must match an alert's labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -124,7 +124,7 @@ pub struct LabelsSpec {
     pub job: Option<String>,
     /// More labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 256)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub extra: BTreeMap<String, String>,
 }
 

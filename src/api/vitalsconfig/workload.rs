@@ -26,7 +26,7 @@ pub struct AgentSpec {
     pub tolerations: Vec<TolerationSpec>,
     /// Only nodes with these labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 32))]
     pub node_selector: BTreeMap<String, String>,
     /// What the agents may do beyond reading `/proc` and `/sys`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,7 +57,7 @@ pub enum AgentProfile {
 pub struct GpuWorkload {
     /// Labels of GPU nodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 16))]
     pub node_selector: BTreeMap<String, String>,
     /// The runtime class; default nvidia.
     #[serde(default, skip_serializing_if = "Option::is_none")]

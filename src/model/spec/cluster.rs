@@ -13,7 +13,7 @@ use crate::model::duration::Span;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelSelector {
     /// Labels that must have exactly these values.
-    #[schemars(length(min = 1, max = 32), inner(length(max = 63)))]
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 32))]
     pub match_labels: BTreeMap<String, String>,
 }
 

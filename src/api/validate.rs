@@ -1,5 +1,0 @@
-//! x
-/// p
-pub struct Problem;
-/// v
-pub fn validate() {}
