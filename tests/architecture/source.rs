@@ -37,6 +37,12 @@ impl Source {
                 tests.insert(inner.join(format!("{name}.rs")));
                 tests.insert(inner.join(name));
             }
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
+                if let Some(named) = pair[1].strip_prefix("#[path = \"") {
+                    tests.insert(path.parent().unwrap().join(named.trim_end_matches("\"]")));
+                }
+            }
             let below = path.strip_prefix(src).unwrap().to_owned();
             let parts: Vec<_> = below.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
             let room = (parts.len() > 1).then(|| parts[0].clone());
