@@ -336,6 +336,13 @@ impl RuleLife {
         }
     }
 
+    /// Whoever needs to know has heard of all endings: the process that evaluates also keeps the ledger.
+    pub fn told(&mut self) {
+        for gone in self.gone.values_mut() {
+            gone.told = true;
+        }
+    }
+
     /// Pending and firing instances by fingerprint.
     pub fn instances(&self) -> impl Iterator<Item = (Fingerprint, &Live)> {
         self.live.iter().map(|(fp, live)| (Fingerprint(*fp), live))

@@ -134,6 +134,12 @@ impl Case {
         self.told.values().any(|told| told.firing.is_some())
     }
 
+    /// The receivers that hear of it, or would.
+    #[must_use]
+    pub fn receivers(&self) -> Vec<ObjectKey> {
+        self.places.iter().flatten().map(|place| place.receiver.clone()).collect()
+    }
+
     /// As a message carries it.
     pub(super) fn notified(&self, base_url: &str) -> NotifiedAlert {
         NotifiedAlert {

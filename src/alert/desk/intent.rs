@@ -59,6 +59,18 @@ impl Intent {
         &self.notification.receiver
     }
 
+    /// Whether the journal has it.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.attempt.durable
+    }
+
+    /// Attempts of this process that failed.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.attempt.failures
+    }
+
     pub(super) fn is_due(&self, now: Millis) -> bool {
         // A next attempt further away than any back-off is a clock that was set back.
         let waits = self.attempt.next > now && self.attempt.next - now <= 2 * LONGEST_BACK_OFF;

@@ -77,6 +77,10 @@ impl Book {
         Self { node: node.to_owned(), order: (0, 0), reread: true, open: BTreeMap::new(), ended: BTreeMap::new() }
     }
 
+    pub(super) fn order(&self) -> (u64, u64) {
+        self.order
+    }
+
     pub(super) fn open(&self) -> impl Iterator<Item = &Episode> {
         self.open.values().map(|open| &open.episode)
     }
@@ -328,7 +332,10 @@ impl Book {
             seen.insert(instance.fp);
             self.read_pending(rule, &instance);
         }
-        if life.dropped() > 0 {
+        if life.not_evaluated().is_some() {
+            // What was cut is not known now.
+            seen.insert(SUMMARY);
+        } else if life.dropped() > 0 {
             seen.insert(SUMMARY);
             self.summary(rule, "limit", life.dropped(), at, out);
         }

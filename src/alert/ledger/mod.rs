@@ -29,8 +29,13 @@ const KEEP_TOMBSTONES: Seconds = 3600;
 pub enum Received {
     /// It was read.
     Taken,
-    /// A newer one was read before.
-    NotNewer,
+    /// This one or a newer one was read before: the newest that was.
+    NotNewer {
+        /// Its epoch.
+        epoch: u64,
+        /// Its sequence number.
+        seq: u64,
+    },
     /// It answers a plan that this leader does not have yet: offer it again after the next plan.
     AheadOfPlan,
 }
@@ -118,9 +123,11 @@ impl Ledger {
         let (plan, slots) = (Arc::clone(&self.plan), std::mem::take(&mut self.slots));
         let cut_rule = self.cut_rule.clone();
         let mut events = std::mem::take(&mut self.events);
-        let taken = self.book(node).read(&plan, &slots, cut_rule.as_ref(), report, at, &mut events);
+        let book = self.book(node);
+        let (epoch, seq) = book.order();
+        let taken = book.read(&plan, &slots, cut_rule.as_ref(), report, at, &mut events);
         (self.slots, self.events) = (slots, events);
-        if taken { Received::Taken } else { Received::NotNewer }
+        if taken { Received::Taken } else { Received::NotNewer { epoch, seq } }
     }
 
     /// Takes in the instances of a rule that the leader evaluates itself.
