@@ -2,3 +2,6 @@
 
 pub mod demo_targets;
 pub mod journal;
+pub mod plan_channel;
+pub mod report_file;
+pub mod watch;
