@@ -128,7 +128,9 @@ impl Desk {
         for (key, case) in &mut self.cases {
             case.places = None;
             let rule = &case.episode.rule;
-            let Some(new) = plan.rules.get(rule).filter(|new| self.plan.rules.get(rule) != Some(*new)) else { continue };
+            let Some(new) = plan.rules.get(rule).filter(|new| self.plan.rules.get(rule) != Some(*new)) else {
+                continue;
+            };
             let wording = words.word(rule, new, &case.episode);
             if wording != case.wording {
                 case.wording = wording;

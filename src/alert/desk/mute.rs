@@ -53,8 +53,7 @@ impl<'a> Mutes<'a> {
         }
         // 0 means "never looked", so that a new case is always looked at.
         let silence_epoch = epoch.finish().max(1);
-        let mut mutes =
-            Self { plan, active, silence_epoch, inhibitions: HashMap::new(), firing_nodes: HashMap::new() };
+        let mut mutes = Self { plan, active, silence_epoch, inhibitions: HashMap::new(), firing_nodes: HashMap::new() };
         mutes.look_around(cases);
         mutes
     }

@@ -97,11 +97,7 @@ impl Book {
     }
 
     fn bury(&mut self, episode: &Episode, now: Seconds) {
-        let stone = Tombstone {
-            agent_fired_at: episode.agent_fired_at,
-            fired_at: episode.fired_at,
-            heard_at: now,
-        };
+        let stone = Tombstone { agent_fired_at: episode.agent_fired_at, fired_at: episode.fired_at, heard_at: now };
         let key = (episode.rule.clone(), episode.fp);
         if self.ended.get(&key).is_none_or(|last| last.fired_at <= stone.fired_at) {
             self.ended.insert(key, stone);

@@ -65,7 +65,11 @@ impl Ledger {
     }
 
     /// Takes over what was open, and what ended lately, before a restart.
-    pub fn restore(&mut self, open: impl IntoIterator<Item = Episode>, ended: impl IntoIterator<Item = (Episode, Seconds)>) {
+    pub fn restore(
+        &mut self,
+        open: impl IntoIterator<Item = Episode>,
+        ended: impl IntoIterator<Item = (Episode, Seconds)>,
+    ) {
         for episode in open {
             self.book(&episode.node.clone()).restore_open(episode);
         }
