@@ -40,7 +40,9 @@ impl Source {
             let lines: Vec<&str> = text.lines().map(str::trim).collect();
             for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
                 if let Some(named) = pair[1].strip_prefix("#[path = \"") {
-                    tests.insert(path.parent().unwrap().join(named.trim_end_matches("\"]")));
+                    let file = path.parent().unwrap().join(named.trim_end_matches("\"]"));
+                    // Without the `..` that such a path may hold.
+                    tests.insert(std::fs::canonicalize(&file).unwrap_or(file));
                 }
             }
             let below = path.strip_prefix(src).unwrap().to_owned();
@@ -50,7 +52,8 @@ impl Source {
             sources.push((path.clone(), Self { shown: shown(&path), room, depth, is_test: false, code }));
         }
         for (path, source) in &mut sources {
-            source.is_test = path.ancestors().any(|part| tests.contains(part));
+            let real = std::fs::canonicalize(&*path).unwrap();
+            source.is_test = [&*path, &real].iter().any(|path| path.ancestors().any(|part| tests.contains(part)));
         }
         sources.into_iter().map(|(_, source)| source).collect()
     }

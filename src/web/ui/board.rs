@@ -59,7 +59,7 @@ fn panel(views: &dyn Views, filled: &Filled, now: Millis, range: Millis) -> Mark
     let unit = panel.unit.as_str();
     let (from, to) = (now - range, now);
     html! {
-        section.panel class={ "w" (panel.width.clamp(1, 12)) } {
+        section.panel.{ "w" (panel.width.clamp(1, 12)) } {
             h2 { (panel.title) }
             @if !panel.description.is_empty() { p.muted { (panel.description) } }
             @if let Some(problem) = &filled.problem { p.problem { (problem) } }
@@ -69,7 +69,7 @@ fn panel(views: &dyn Views, filled: &Filled, now: Millis, range: Millis) -> Mark
                     div.stats {
                         @for row in &filled.rows {
                             div {
-                                p.big class=(row.color) {
+                                p.big.{ (row.color) } {
                                     (row.value.map_or_else(|| "–".to_owned(), |value| human(value, unit))) (color_word(row.color))
                                 }
                                 p.caption { (row.name) }
@@ -104,7 +104,7 @@ fn table(filled: &Filled, unit: &str) -> Markup {
                     @for row in &filled.rows {
                         tr {
                             td { (row.name) }
-                            td.number class=(row.color) {
+                            td.number.{ (row.color) } {
                                 (row.value.map_or_else(|| "–".to_owned(), |value| human(value, unit))) (color_word(row.color))
                             }
                         }
@@ -136,7 +136,7 @@ fn matrix(checks: &[CheckView], now: Millis) -> Markup {
                 dd {
                     ul {
                         @for check in list {
-                            li.tile class=(check.health.lower()) title=(check.message) {
+                            li.tile.{ (check.health.lower()) } title=(check.message) {
                                 strong { (check.key.name) }
                                 (pill(check.health))
                                 span.muted { (since(check.since, now)) }

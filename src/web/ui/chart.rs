@@ -134,7 +134,7 @@ pub(super) fn lines(title: &str, rows: &[Row], limits: Limits, unit: &str, from:
                 li {
                     svg.key viewBox="0 0 18 6" width="18" height="6" aria-hidden="true" { path class=(format!("line s{at}")) d="M0 3H18" {} }
                     span.name { (row.name) }
-                    span.value class=(row.color) { (row.value.map_or_else(|| "no value".to_owned(), |value| human(value, unit))) }
+                    span.value.{ (row.color) } { (row.value.map_or_else(|| "no value".to_owned(), |value| human(value, unit))) }
                 }
             }
             @if rows.len() > shown.len() { li.more { "and " (rows.len() - shown.len()) " more" } }
@@ -151,7 +151,7 @@ pub(super) fn gauge(row: &Row, limits: Limits, unit: &str) -> Markup {
     };
     let at = |value: f64| format!("{:.1}", (value / if top > 0.0 { top } else { 1.0 } * 300.0).clamp(0.0, 300.0));
     html! {
-        p.big class=(row.color) { (human(value, unit)) (color_word(row.color)) }
+        p.big.{ (row.color) } { (human(value, unit)) (color_word(row.color)) }
         svg.gauge viewBox="0 0 300 14" preserveAspectRatio="none" aria-hidden="true" {
             rect.track x="0" y="3" width="300" height="8" rx="4" {}
             rect class=(format!("fill {}", row.color)) x="0" y="3" width=(at(value)) height="8" rx="4" {}

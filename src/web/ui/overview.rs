@@ -99,13 +99,13 @@ impl<'a> Verdict<'a> {
     fn markup(&self, system: &SystemView, receivers: &[ReceiverView]) -> Markup {
         let deaf: Vec<&ReceiverView> = receivers.iter().filter(|receiver| !receiver.ready).collect();
         html! {
-            section.verdict class=(self.health.lower()) aria-labelledby="verdict" {
+            section.verdict.{ (self.health.lower()) } aria-labelledby="verdict" {
                 h1 #verdict { (self.headline) }
                 @if !self.broken.is_empty() || !self.urgent.is_empty() {
                     ul.broken {
                         @for check in &self.broken {
                             li {
-                                strong { (check.key.name) } " " span.word class=(check.health.lower()) { (check.health.lower()) }
+                                strong { (check.key.name) } " " span.word.{ (check.health.lower()) } { (check.health.lower()) }
                                 @if !check.target.is_empty() { span.muted { " at " (check.target) } }
                                 ": " (check.message)
                                 span.muted { " · since " (since(check.since, system.now)) }
@@ -113,7 +113,7 @@ impl<'a> Verdict<'a> {
                         }
                         @for alert in &self.urgent {
                             li {
-                                strong { (alert.name) } " " span.word class=(Severity::of(&alert.severity).as_str()) { (alert.severity) " alert" }
+                                strong { (alert.name) } " " span.word.{ (Severity::of(&alert.severity).as_str()) } { (alert.severity) " alert" }
                                 ": " (alert.message)
                                 span.muted { " · since " (since(alert.fired_at, system.now)) }
                                 @if let Some(ack) = &alert.acknowledged { span.muted { " · " (ack.by) " is on it" } }

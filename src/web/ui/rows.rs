@@ -19,7 +19,7 @@ pub(super) fn pill(health: Health) -> Markup {
         Health::Unhealthy => "■",
         Health::Unknown => "?",
     };
-    html! { span.pill class=(health.lower()) { span aria-hidden="true" { (shape) } " " (health.as_str()) } }
+    html! { span.pill.{ (health.lower()) } { span aria-hidden="true" { (shape) } " " (health.as_str()) } }
 }
 
 /// How long ago, which the script keeps counting.
@@ -35,7 +35,7 @@ pub(super) fn since(at: Option<Millis>, now: Millis) -> Markup {
 /// One check.
 pub(super) fn check(view: &CheckView, runs: &[RunView], now: Millis) -> Markup {
     html! {
-        li.row class=(view.health.lower()) {
+        li.row.{ (view.health.lower()) } {
             div.state { (pill(view.health)) }
             div.what {
                 h4 {
@@ -63,8 +63,8 @@ pub(super) fn alert(view: &AlertView, now: Millis) -> Markup {
     let field = |name: &str| format!("{name}-{}", view.id);
     let pending = view.state == "Pending";
     html! {
-        li.row.alert class=(if pending { "pending" } else { severity }) {
-            div.state { span.pill class=(if pending { "pending" } else { severity }) { (view.severity) } }
+        li.row.alert.{ (if pending { "pending" } else { severity }) } {
+            div.state { span.pill.{ (if pending { "pending" } else { severity }) } { (view.severity) } }
             div.what {
                 h4 { (view.name) }
                 p.sub {
