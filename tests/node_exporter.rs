@@ -3,6 +3,8 @@
 //! The recording is not part of this repository: point `VITALS_TEST_DATA` at a folder that has
 //! `node_exporter/root.tar.gz` and `node_exporter/expected.txt`. Without it the comparison is skipped and says so.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

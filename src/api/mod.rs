@@ -36,7 +36,7 @@ pub use healthcheck::{
 };
 pub use schema::normalize;
 pub use silence::{AlertRef, Silence, SilenceSpec, SilenceStatus, SilenceUntil};
-pub use validate::{Problem, validate};
+pub use validate::{Problem, nearest, validate};
 pub use vitalsconfig::{VitalsConfig, VitalsConfigSpec, VitalsConfigStatus, *};
 
 /// The API group of all resources.

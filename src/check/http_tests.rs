@@ -17,6 +17,7 @@ pub(crate) fn env() -> CheckEnv {
         HashMap::from([(("token", "value"), "s3cret\n"), (("token", "newline"), "a\nb")]);
     CheckEnv {
         dialer: Dialer::new(DialPolicy::local()),
+        roots: crate::host::Roots::default(),
         secrets: Arc::new(move |namespace, of| {
             assert_eq!(namespace, "shop");
             known.get(&(of.name.as_str(), of.key.as_str())).map(|text| (*text).to_owned())

@@ -1,20 +1,27 @@
 //! Checks: one kind per file, a scheduler that runs them, and the track that turns runs into a state.
 
+mod cpu;
+mod disk;
 mod expect;
 mod http;
+mod load;
+mod memory;
+mod percent;
 pub mod scheduler;
 mod tcp;
 pub mod track;
 
 use std::sync::Arc;
 
+use crate::host::{HostError, Roots};
 use crate::model::check::Check;
+use crate::model::health::Verdict;
 use crate::model::object::ObjectKey;
 use crate::model::plan::CheckPlan;
 use crate::model::spec::{CheckSpec, SecretKeyRef};
 use crate::net::{Dialer, NetError};
 
-pub use scheduler::{Progress, Run, RunNowError, Scheduler, SchedulerConfig, Stats};
+pub use scheduler::{Progress, Run, RunNowError, Scheduler, SchedulerConfig, Stats, run_once};
 pub use track::{Standing, Track, is_stale};
 
 /// Looks up one key of a Secret in a namespace; None when there is no such Secret or key.
@@ -26,6 +33,8 @@ pub type Secrets = Arc<dyn Fn(&str, &SecretKeyRef) -> Option<String> + Send + Sy
 pub struct CheckEnv {
     /// The only way out.
     pub dialer: Dialer,
+    /// Where the host's file trees are.
+    pub roots: Roots,
     /// Where secrets come from.
     pub secrets: Secrets,
 }
@@ -73,9 +82,18 @@ pub fn build(key: &ObjectKey, plan: &CheckPlan, env: &CheckEnv) -> Result<Box<dy
     Ok(match &plan.spec {
         CheckSpec::Http(spec) => Box::new(http::HttpCheck::new(key, spec, env)?),
         CheckSpec::Tcp(spec) => Box::new(tcp::TcpCheck::new(spec, env)?),
-        CheckSpec::Disk(_) | CheckSpec::Memory(_) | CheckSpec::Cpu(_) | CheckSpec::Load(_) => {
-            return Err(CheckError::field("spec", "not on this branch yet"));
-        }
+        CheckSpec::Disk(spec) => Box::new(disk::DiskCheck::new(spec, &plan.thresholds, env)),
+        CheckSpec::Memory(_) => Box::new(memory::MemoryCheck::new(&plan.thresholds, env)),
+        CheckSpec::Cpu(_) => Box::new(cpu::CpuCheck::new(&plan.thresholds, env)),
+        CheckSpec::Load(spec) => Box::new(load::LoadCheck::new(spec, env)?),
         CheckSpec::Composite(_) => return Err(CheckError::JudgedInRollUp),
     })
 }
+
+/// What a source of the kernel that cannot be read says of the machine: nothing.
+fn unreadable(error: &HostError) -> Verdict {
+    Verdict::unknown(error.reason(), error.to_string())
+}
+
+#[cfg(test)]
+mod host_tests;

@@ -172,6 +172,18 @@ async fn a_failed_run_is_repeated_at_once_and_only_the_last_attempt_counts() {
 }
 
 #[tokio::test]
+async fn a_check_can_be_run_once_without_a_schedule() {
+    for (name, reason, attempts) in
+        [("good", "Ok", 1), ("broken", "Broken", 3), ("panics", "Panicked", 1), ("hangs", "DeadlineExceeded", 1)]
+    {
+        let actor = Actor { name: name.into(), stage: Arc::default() };
+        let timeout = if name == "hangs" { Duration::from_millis(20) } else { Duration::from_secs(20) };
+        let (verdict, took) = run_once(&actor, timeout, 2).await;
+        assert_eq!((verdict.reason, took), (reason, attempts), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_never_overlaps_itself_and_missed_ticks_become_none() {
     let mut play = Play::new(Stage { gate: Some(Semaphore::new(0)), ..Stage::default() });
     play.scheduler.set_entries(&[entry(0, 1, "held", Span::millis(10), 0), entry(1, 1, "good", Span::millis(10), 0)]);
@@ -250,7 +262,10 @@ async fn a_run_on_demand_joins_the_run_in_progress() {
     let mut play = Play::new(Stage { gate: Some(Semaphore::new(0)), ..Stage::default() });
     play.scheduler.set_entries(&[entry(0, 1, "held", SELDOM, 0), entry(1, 1, "good", SELDOM, 0)]);
     assert_eq!(play.next().await.slot, 1);
-    let asked = play.scheduler.run_now(0);
+    let mut asked = std::pin::pin!(play.scheduler.run_now(0));
+    assert!(futures::poll!(asked.as_mut()).is_pending());
+    // Commands are obeyed in order: once this one is answered, the first one was taken.
+    assert_eq!(play.scheduler.run_now(9).await, Err(RunNowError::NotPlanned));
     play.stage.gate.as_ref().unwrap().add_permits(1);
     asked.await.unwrap();
     assert_eq!(play.stage.begun.load(Ordering::SeqCst), 2, "held and good, each once");

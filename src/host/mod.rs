@@ -11,6 +11,7 @@ mod parse;
 pub mod probe;
 mod reader;
 mod rows;
+mod slow;
 
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,7 @@ struct Ground {
     /// `/proc/stat`, which takes the kernel long on large machines and which several collectors read.
     stat: SharedFile,
     meminfo: SharedFile,
+    vmstat: SharedFile,
 }
 
 /// The collectors that a selection names, in the order of the registry.
@@ -113,6 +115,7 @@ pub fn collectors_with(
         options: options.clone(),
         stat: SharedFile::new(roots.proc.join("stat")),
         meminfo: SharedFile::new(roots.proc.join("meminfo")),
+        vmstat: SharedFile::new(roots.proc.join("vmstat")),
     };
     let named = |list: &[String], name: &str| list.iter().any(|listed| listed == name);
     Ok(collectors::REGISTRY

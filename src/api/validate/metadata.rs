@@ -48,7 +48,7 @@ pub fn check(kind: Kind, object: &Value, out: &mut Vec<Problem>) {
         Some(Value::Object(metadata)) => check_metadata(kind, metadata, out),
         _ => {
             let remedy = "add `metadata:` with `name:` below it";
-            out.push(Problem::new("metadata", "Required", "there is no metadata", remedy));
+            out.push(Problem::new("metadata.name", "Required", "is missing", remedy));
         }
     }
 }
@@ -67,9 +67,7 @@ fn check_metadata(kind: Kind, metadata: &Map<String, Value>, out: &mut Vec<Probl
             let message = format!("{} is not a text", shown(other));
             out.push(Problem::new("metadata.name", "WrongType", message, format!("put it in quotes: \"{other}\"")));
         }
-        None => {
-            out.push(Problem::new("metadata", "Required", "field `name` is missing", "add `name:` below `metadata`"))
-        }
+        None => out.push(Problem::new("metadata.name", "Required", "is missing", "add `name:` below `metadata`")),
     }
     match metadata.get("namespace") {
         None => {}

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Kind;
 use shape::Shape;
+pub use words::nearest;
 
 /// Most problems that are named of one object: a hostile one could have a hundred thousand.
 pub const MAX_PROBLEMS: usize = 100;
@@ -57,7 +58,7 @@ pub fn validate(kind: Kind, object: &Value) -> Vec<Problem> {
     metadata::check(kind, object, &mut problems);
     match object.get("spec") {
         Some(spec) => checker.spec.check(spec, "spec", &mut problems),
-        None => problems.push(Problem::new("", "Required", "there is no spec", "add `spec:` with what is wanted")),
+        None => problems.push(Problem::new("spec", "Required", "is missing", "add `spec:` with what is wanted")),
     }
     problems.extend(broken_rules(checker, object, &problems));
     problems.truncate(MAX_PROBLEMS);
@@ -96,7 +97,10 @@ fn broken_rules(checker: &Checker, object: &Value, found: &[Problem]) -> Vec<Pro
         _ => found.is_empty(),
     });
     broken
-        .map(|error| Problem::new(error.field_path.trim_start_matches('.'), "RuleViolated", error.message, ""))
+        .map(|error| {
+            let path = error.field_path.trim_start_matches('.');
+            Problem::new(path, "RuleViolated", error.message, what_is_there(&error.rule, path, &object))
+        })
         .filter(|problem| {
             !found.iter().any(|other| other.reason == "UnknownField" && parent(other) == rule_home(problem))
         })
@@ -107,6 +111,15 @@ fn broken_rules(checker: &Checker, object: &Value, found: &[Problem]) -> Vec<Pro
 /// ("exactly one of …") are confused by a misspelt sibling, and those carry no field path.
 fn rule_home(problem: &Problem) -> &str {
     &problem.path
+}
+
+/// For a rule of the form "exactly one of these": which of them there are.
+fn what_is_there(rule: &str, path: &str, object: &Value) -> String {
+    let Some(list) = rule.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return String::new() };
+    let names = list.0.split(", ").filter_map(|part| part.strip_prefix("has(self.")?.strip_suffix(')'));
+    let home = object.pointer(&format!("/{}", path.replace('.', "/")));
+    let there: Vec<&str> = names.filter(|name| home.is_some_and(|home| home.get(*name).is_some())).collect();
+    if there.is_empty() { "there is none".into() } else { format!("there are {}", there.join(" and ")) }
 }
 
 fn parent(problem: &Problem) -> &str {

@@ -134,8 +134,8 @@ impl Shape {
             }
         }
         for name in self.required.iter().filter(|name| !map.contains_key(*name)) {
-            let message = format!("field `{name}` is missing");
-            out.push(Problem::new(path, "Required", message, format!("add `{name}:` below `{}`", last(path))));
+            let remedy = format!("add `{name}:` below `{}`", last(path));
+            out.push(Problem::new(&format!("{path}.{name}"), "Required", "is missing", remedy));
         }
     }
 

@@ -71,7 +71,7 @@ fn all_mistakes_are_named_not_only_the_first() {
         "spec.retries: 99 is out of range; write a number from 0 to 10",
         "spec.suspend: \"yes\" is not true or false; write true or false without quotes",
         "spec.dependsOn: \"db\" is not a list; write a list: each entry on its own line after `- `",
-        "spec: a HealthCheck has exactly one kind of check, such as http, tcp or disk; write one HealthCheck for each",
+        "spec: a HealthCheck has exactly one kind of check, such as http, tcp or disk; write one HealthCheck for each; there are http and memory",
     ];
     assert_eq!(problems, expected);
 }

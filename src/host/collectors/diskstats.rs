@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use regex::bytes::Regex;
 
@@ -77,7 +78,7 @@ struct Recorder {
     excluded: Option<Regex>,
     /// udev's folder, and when it last changed: udev replaces files, which changes their folder.
     udev: PathBuf,
-    udev_changed: Option<(i64, u64)>,
+    udev_changed: Option<SystemTime>,
     /// `/sys/block`.
     block: PathBuf,
     /// By name; none for excluded devices.
@@ -145,7 +146,7 @@ impl Recorder {
 
     /// Asks udev's data again after it changed: a disk was formatted, or udev met it after we did.
     fn notice_udev(&mut self) {
-        let changed = rustix::fs::stat(&self.udev).ok().map(|stat| (stat.st_mtime as i64, stat.st_mtime_nsec as u64));
+        let changed = std::fs::metadata(&self.udev).and_then(|folder| folder.modified()).ok();
         if changed != self.udev_changed {
             self.udev_changed = changed;
             for disk in self.rows.values_mut().flatten() {

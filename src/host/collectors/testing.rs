@@ -36,6 +36,7 @@ impl TestHost {
         Ground {
             stat: SharedFile::new(roots.proc.join("stat")),
             meminfo: SharedFile::new(roots.proc.join("meminfo")),
+            vmstat: SharedFile::new(roots.proc.join("vmstat")),
             roots,
             options: Options::default(),
         }
