@@ -21,7 +21,7 @@ use crate::model::plan::CheckPlan;
 use crate::model::spec::{CheckSpec, SecretKeyRef};
 use crate::net::{Dialer, NetError};
 
-pub use scheduler::{Progress, Run, RunNowError, Scheduler, SchedulerConfig, Stats};
+pub use scheduler::{Progress, Run, RunNowError, Scheduler, SchedulerConfig, Stats, run_once};
 pub use track::{Standing, Track, is_stale};
 
 /// Looks up one key of a Secret in a namespace; None when there is no such Secret or key.

@@ -172,6 +172,18 @@ async fn a_failed_run_is_repeated_at_once_and_only_the_last_attempt_counts() {
 }
 
 #[tokio::test]
+async fn a_check_can_be_run_once_without_a_schedule() {
+    for (name, reason, attempts) in
+        [("good", "Ok", 1), ("broken", "Broken", 3), ("panics", "Panicked", 1), ("hangs", "DeadlineExceeded", 1)]
+    {
+        let actor = Actor { name: name.into(), stage: Arc::default() };
+        let timeout = if name == "hangs" { Duration::from_millis(20) } else { Duration::from_secs(20) };
+        let (verdict, took) = run_once(&actor, timeout, 2).await;
+        assert_eq!((verdict.reason, took), (reason, attempts), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_never_overlaps_itself_and_missed_ticks_become_none() {
     let mut play = Play::new(Stage { gate: Some(Semaphore::new(0)), ..Stage::default() });
     play.scheduler.set_entries(&[entry(0, 1, "held", Span::millis(10), 0), entry(1, 1, "good", Span::millis(10), 0)]);

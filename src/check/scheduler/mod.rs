@@ -21,6 +21,7 @@ use crate::model::object::ObjectKey;
 use crate::model::plan::{Entry, Work};
 use crate::model::series::Millis;
 use running::Job;
+pub use running::run_once;
 
 /// How often an entry that cannot be run says so.
 const UNSUPPORTED_EVERY: Span = Span::seconds(30);

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 
 use super::{Run, Stats};
 use crate::model::check::Check;
+use crate::model::duration::Span;
 use crate::model::health::{Health, Verdict};
 use crate::model::object::ObjectKey;
 use crate::model::series::Millis;
@@ -41,7 +42,7 @@ pub(super) async fn run(
 ) {
     let started_at = unix_millis();
     let started = Instant::now();
-    let (verdict, attempts) = attempts(&job, started + job.timeout, &stats).await;
+    let (verdict, attempts) = attempts(&*job.check, job.timeout, job.retries, &stats.panics).await;
     let run = Arc::new(Run {
         slot: job.slot,
         rev: job.rev,
@@ -59,27 +60,34 @@ pub(super) async fn run(
     let _ = done.send((job.slot, generation, run));
 }
 
+/// Runs a check once outside any schedule, with the deadline, the retries and the protection of a scheduled run;
+/// the verdict of the last attempt and the number of attempts.
+pub async fn run_once(check: &dyn Check, timeout: Duration, retries: u32) -> (Verdict, u32) {
+    attempts(check, timeout, retries, &AtomicU64::new(0)).await
+}
+
 /// Attempts until one does not fail, the retries are used up, or the time is.
-async fn attempts(job: &Job, deadline: Instant, stats: &Stats) -> (Verdict, u32) {
+async fn attempts(check: &dyn Check, timeout: Duration, retries: u32, panics: &AtomicU64) -> (Verdict, u32) {
+    let deadline = Instant::now() + timeout;
     let mut attempts = 0;
     loop {
         attempts += 1;
         // The check's own `run` may panic as well as its future.
-        let attempt = AssertUnwindSafe(async { job.check.run(deadline).await }).catch_unwind();
+        let attempt = AssertUnwindSafe(async { check.run(deadline).await }).catch_unwind();
         let verdict = match timeout_at((deadline + GRACE).into(), attempt).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(_)) => {
-                stats.panics.fetch_add(1, Ordering::Relaxed);
+                panics.fetch_add(1, Ordering::Relaxed);
                 let message = "the check itself broke down, which is a defect of vitals; please report it with the log";
                 return (Verdict::unhealthy("Panicked", message), attempts);
             }
             Err(_) => {
-                let timeout = crate::model::Span::millis(u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX));
-                let message = format!("did not finish within {timeout}; raise the timeout, or look at what hangs");
+                let span = Span::millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+                let message = format!("did not finish within {span}; raise the timeout, or look at what hangs");
                 return (Verdict::unhealthy("DeadlineExceeded", message), attempts);
             }
         };
-        if verdict.health != Health::Unhealthy || attempts > job.retries || Instant::now() >= deadline {
+        if verdict.health != Health::Unhealthy || attempts > retries || Instant::now() >= deadline {
             return (verdict, attempts);
         }
     }
