@@ -383,8 +383,7 @@ impl Parser<'_> {
             Token::Duration(millis) => Ok(millis),
             Token::Number(seconds) => self.seconds(seconds, position),
             other => {
-                let word = matches!(other, Token::Word(_) | Token::Sign("-" | "+" | "("));
-                if word && self.looks_like_duration_arithmetic(&other) {
+                if self.looks_like_duration_arithmetic(&other) {
                     return Err(self.unsupported(
                         position,
                         "arithmetic in durations",
@@ -401,8 +400,11 @@ impl Parser<'_> {
 
     fn looks_like_duration_arithmetic(&self, found: &Token) -> bool {
         match found {
-            Token::Word(word) => ["step", "range", "min", "max"].contains(&word.as_str()),
-            _ => matches!(self.peek(), Token::Number(_) | Token::Duration(_) | Token::Word(_)),
+            Token::Word(word) => {
+                ["step", "range", "min", "max"].iter().any(|name| name.eq_ignore_ascii_case(word)) && self.is_sign("(")
+            }
+            Token::Sign(sign) => ["(", "-", "+"].contains(sign),
+            _ => false,
         }
     }
 
@@ -578,9 +580,10 @@ impl Parser<'_> {
                 return Err(self.mistyped(*at, message));
             }
         }
+        let first_place = self.place(args.first().map_or(position, |(_, at)| *at));
         let args: Vec<Expr> = args.into_iter().map(|(arg, _)| arg).collect();
         let pattern = self.check_text_arguments(function, &args, position)?;
-        let call = Call { function, args, place: self.place(position), pattern };
+        let call = Call { function, args, place: self.place(position), first_place, pattern };
         Ok((Expr::Call(Box::new(call)), self.grown(height, position)?))
     }
 
@@ -625,6 +628,7 @@ impl Parser<'_> {
                 self.mistyped(position, format!("{} takes {wanted} argument(s), {} given", op.as_str(), args.len()))
             );
         }
+        let first_place = self.place(args.first().map_or(position, |(_, at)| *at));
         let Some((inner, inner_at)) = args.pop() else {
             return Err(self.bad("an aggregation needs an expression"));
         };
@@ -646,7 +650,7 @@ impl Parser<'_> {
             param: param.map(|(param, _)| param),
             inner,
             grouping: grouping.unwrap_or(Grouping { except: false, labels: Vec::new() }),
-            place: self.place(position),
+            first_place,
         };
         Ok((Expr::Aggregate(Box::new(aggregate)), self.grown(height, position)?))
     }
