@@ -34,8 +34,10 @@ use eval::{Sample, Val};
 
 /// Longest text of an expression, in bytes.
 pub const MAX_TEXT: usize = 64 * 1024;
-/// Deepest nesting of an expression; long chains of one operator count as nesting.
+/// Most operators in a chain such as `a or b or c`, and the highest tree that an expression may be.
 pub const MAX_DEPTH: usize = 256;
+/// Deepest nesting of parentheses and calls. Lower than the tree's height: reading costs more stack than evaluating.
+pub const MAX_NESTING: usize = 100;
 /// Step of a subquery that gives none, in milliseconds.
 const DEFAULT_SUBQUERY_STEP: i64 = 60_000;
 /// Times beyond this (the year 275760) are refused, so that arithmetic with them never overflows.

@@ -3,7 +3,6 @@
 //! Written by hand rather than taken from a parser generator because the text comes from outside: depth is bounded
 //! while reading, nothing in it can panic, and every refusal names line, column and what was expected.
 
-use super::MAX_DEPTH;
 use super::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, Group, Grouping, Matching, Selector, Shift, Subquery,
     Type, is_plain_label, is_reserved,
@@ -11,6 +10,7 @@ use super::ast::{
 use super::error::{Place, QueryError};
 use super::functions;
 use super::lexer::{Lexeme, MAX_DURATION, Token, lex};
+use super::{MAX_DEPTH, MAX_NESTING};
 use crate::model::labels::METRIC_NAME;
 use crate::model::matcher::{MatchOp, Matcher};
 
@@ -118,16 +118,21 @@ impl Parser<'_> {
         found
     }
 
+    /// One level higher, if the tree may be that high.
     fn grown(&self, height: usize, position: usize) -> Parsed<usize> {
-        if height >= MAX_DEPTH {
-            return Err(QueryError::TooDeep { place: self.place(position), max: MAX_DEPTH });
+        self.bounded(height + 1, MAX_DEPTH, position)
+    }
+
+    fn bounded(&self, depth: usize, max: usize, position: usize) -> Parsed<usize> {
+        if depth > max {
+            return Err(QueryError::TooDeep { place: self.place(position), max });
         }
-        Ok(height + 1)
+        Ok(depth)
     }
 
     /// Operators that bind at least as tight as `floor`.
     fn expression(&mut self, floor: u8) -> Parsed<Sized> {
-        self.depth = self.grown(self.depth, self.position())?;
+        self.depth = self.bounded(self.depth + 1, MAX_NESTING, self.position())?;
         let mut left = self.unary()?;
         while let Some(op) = self.operator() {
             if op.precedence() < floor {
