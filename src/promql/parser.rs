@@ -3,7 +3,6 @@
 //! Written by hand rather than taken from a parser generator because the text comes from outside: depth is bounded
 //! while reading, nothing in it can panic, and every refusal names line, column and what was expected.
 
-use super::MAX_DEPTH;
 use super::ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Expr, Group, Grouping, Matching, Selector, Shift, Subquery,
     Type, is_plain_label, is_reserved,
@@ -11,6 +10,7 @@ use super::ast::{
 use super::error::{Place, QueryError};
 use super::functions;
 use super::lexer::{Lexeme, MAX_DURATION, Token, lex};
+use super::{MAX_DEPTH, MAX_NESTING};
 use crate::model::labels::METRIC_NAME;
 use crate::model::matcher::{MatchOp, Matcher};
 
@@ -118,16 +118,21 @@ impl Parser<'_> {
         found
     }
 
+    /// One level higher, if the tree may be that high.
     fn grown(&self, height: usize, position: usize) -> Parsed<usize> {
-        if height >= MAX_DEPTH {
-            return Err(QueryError::TooDeep { place: self.place(position), max: MAX_DEPTH });
+        self.bounded(height + 1, MAX_DEPTH, position)
+    }
+
+    fn bounded(&self, depth: usize, max: usize, position: usize) -> Parsed<usize> {
+        if depth > max {
+            return Err(QueryError::TooDeep { place: self.place(position), max });
         }
-        Ok(height + 1)
+        Ok(depth)
     }
 
     /// Operators that bind at least as tight as `floor`.
     fn expression(&mut self, floor: u8) -> Parsed<Sized> {
-        self.depth = self.grown(self.depth, self.position())?;
+        self.depth = self.bounded(self.depth + 1, MAX_NESTING, self.position())?;
         let mut left = self.unary()?;
         while let Some(op) = self.operator() {
             if op.precedence() < floor {
@@ -383,8 +388,7 @@ impl Parser<'_> {
             Token::Duration(millis) => Ok(millis),
             Token::Number(seconds) => self.seconds(seconds, position),
             other => {
-                let word = matches!(other, Token::Word(_) | Token::Sign("-" | "+" | "("));
-                if word && self.looks_like_duration_arithmetic(&other) {
+                if self.looks_like_duration_arithmetic(&other) {
                     return Err(self.unsupported(
                         position,
                         "arithmetic in durations",
@@ -401,8 +405,11 @@ impl Parser<'_> {
 
     fn looks_like_duration_arithmetic(&self, found: &Token) -> bool {
         match found {
-            Token::Word(word) => ["step", "range", "min", "max"].contains(&word.as_str()),
-            _ => matches!(self.peek(), Token::Number(_) | Token::Duration(_) | Token::Word(_)),
+            Token::Word(word) => {
+                ["step", "range", "min", "max"].iter().any(|name| name.eq_ignore_ascii_case(word)) && self.is_sign("(")
+            }
+            Token::Sign(sign) => ["(", "-", "+"].contains(sign),
+            _ => false,
         }
     }
 
@@ -578,9 +585,10 @@ impl Parser<'_> {
                 return Err(self.mistyped(*at, message));
             }
         }
+        let first_place = self.place(args.first().map_or(position, |(_, at)| *at));
         let args: Vec<Expr> = args.into_iter().map(|(arg, _)| arg).collect();
         let pattern = self.check_text_arguments(function, &args, position)?;
-        let call = Call { function, args, place: self.place(position), pattern };
+        let call = Call { function, args, place: self.place(position), first_place, pattern };
         Ok((Expr::Call(Box::new(call)), self.grown(height, position)?))
     }
 
@@ -625,6 +633,7 @@ impl Parser<'_> {
                 self.mistyped(position, format!("{} takes {wanted} argument(s), {} given", op.as_str(), args.len()))
             );
         }
+        let first_place = self.place(args.first().map_or(position, |(_, at)| *at));
         let Some((inner, inner_at)) = args.pop() else {
             return Err(self.bad("an aggregation needs an expression"));
         };
@@ -646,7 +655,7 @@ impl Parser<'_> {
             param: param.map(|(param, _)| param),
             inner,
             grouping: grouping.unwrap_or(Grouping { except: false, labels: Vec::new() }),
-            place: self.place(position),
+            first_place,
         };
         Ok((Expr::Aggregate(Box::new(aggregate)), self.grown(height, position)?))
     }
