@@ -10,7 +10,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Appends the readings of all frames. A family that several frames share is written once, with all its series; of two
 /// readings of one series the first is written.
 pub fn write(frames: &[&Frame], out: &mut Vec<u8>) {
-    out.reserve(frames.iter().map(|frame| frame.readings.len() * 96).sum());
+    out.reserve(frames.iter().map(|frame| frame.readings.len() * 128).sum());
     for group in groups(frames) {
         header(group.family, out);
         for reading in group.readings() {
@@ -35,13 +35,13 @@ fn header(family: &Family, out: &mut Vec<u8>) {
 
 /// In help texts only backslashes and line ends are escaped.
 fn escape_help(help: &str, out: &mut Vec<u8>) {
-    for &byte in help.as_bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            byte => out.push(byte),
-        }
+    let mut rest = help.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\n')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(if rest[at] == b'\n' { b"\\n" } else { b"\\\\" });
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
