@@ -18,9 +18,17 @@ use super::view::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(pub u32);
 
+/// A generation that no [`Series`] of this process had before: for its first one and for each that follows.
+#[must_use]
+pub fn next_generation() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
 /// Recent history, as queries read it.
 pub trait Series: Send + Sync {
-    /// Changes whenever a series appears or disappears: lets an engine keep what `find` returned.
+    /// Changes whenever a series appears or disappears: lets an engine keep what `find` returned. Take the numbers
+    /// from [`next_generation`]: what an engine kept of one implementation must never be taken for another's.
     fn generation(&self) -> u64;
 
     /// The series that all matchers select, in a stable order. Matchers see the metric name as `__name__`.

@@ -1,0 +1,142 @@
+//! What the API server would say of an object, said here: the generated schema and its CEL rules, evaluated locally.
+
+mod metadata;
+mod shape;
+mod words;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use serde_json::Value;
+
+use super::Kind;
+use shape::Shape;
+pub use words::nearest;
+
+/// Most problems that are named of one object: a hostile one could have a hundred thousand.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// One mistake in one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, such as `spec.http.url` or `spec.targets[2].address`; empty for the object itself.
+    pub path: String,
+    /// A finite word.
+    pub reason: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead; empty when the message says it.
+    pub remedy: String,
+}
+
+impl Problem {
+    fn new(path: &str, reason: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), reason, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// All mistakes of an object (whole: apiVersion, kind, metadata, spec), in the order of its fields; empty = the API server
+/// would take it. A `status` is not looked at: the API server ignores it too.
+#[must_use]
+pub fn validate(kind: Kind, object: &Value) -> Vec<Problem> {
+    let checker = checker(kind);
+    let mut problems = Vec::new();
+    metadata::check(kind, object, &mut problems);
+    match object.get("spec") {
+        Some(spec) => checker.spec.check(spec, "spec", &mut problems),
+        None => problems.push(Problem::new("spec", "Required", "is missing", "add `spec:` with what is wanted")),
+    }
+    problems.extend(broken_rules(checker, object, &problems));
+    problems.truncate(MAX_PROBLEMS);
+    problems
+}
+
+/// The schema and the rules of one kind, made once.
+struct Checker {
+    spec: Shape,
+    rules: CompiledSchema,
+}
+
+fn checker(kind: Kind) -> &'static Checker {
+    static CHECKERS: [OnceLock<Checker>; 7] = [const { OnceLock::new() }; 7];
+    CHECKERS[kind as usize].get_or_init(|| {
+        let crd = kind.crd();
+        let schema = crd.spec.versions.first().and_then(|version| version.schema.as_ref());
+        let schema =
+            schema.and_then(|schema| serde_json::to_value(&schema.open_api_v3_schema).ok()).unwrap_or_default();
+        Checker { spec: Shape::of(&schema["properties"]["spec"]), rules: compile_schema(&schema) }
+    })
+}
+
+/// The rules that the object breaks. A rule about the whole of a map with an unknown field ("exactly one of …") is not
+/// reported: it mostly fails only because the field's name is wrong. A rule that cannot be evaluated because a value has the wrong type is not reported either: the type is.
+fn broken_rules(checker: &Checker, object: &Value, found: &[Problem]) -> Vec<Problem> {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        map.remove("status");
+    }
+    drop_nulls(&mut object);
+    let Err(errors) = Validator::new().validate_compiled(&checker.rules, &object, None) else { return Vec::new() };
+    let broken = errors.into_vec().into_iter().filter(|error| match error.kind {
+        ErrorKind::ValidationFailure => true,
+        // With a sound shape every rule can be evaluated; if not, better refuse than let pass.
+        _ => found.is_empty(),
+    });
+    broken
+        .map(|error| {
+            let path = error.field_path.trim_start_matches('.');
+            Problem::new(path, "RuleViolated", error.message, what_is_there(&error.rule, path, &object))
+        })
+        .filter(|problem| {
+            !found.iter().any(|other| other.reason == "UnknownField" && parent(other) == rule_home(problem))
+        })
+        .collect()
+}
+
+/// Where a rule stands: `spec` for one whose field path points at `spec.timeout` does not matter, only whole-object rules
+/// ("exactly one of …") are confused by a misspelt sibling, and those carry no field path.
+fn rule_home(problem: &Problem) -> &str {
+    &problem.path
+}
+
+/// For a rule of the form "exactly one of these": which of them there are.
+fn what_is_there(rule: &str, path: &str, object: &Value) -> String {
+    let Some(list) = rule.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return String::new() };
+    let names = list.0.split(", ").filter_map(|part| part.strip_prefix("has(self.")?.strip_suffix(')'));
+    let home = object.pointer(&format!("/{}", path.replace('.', "/")));
+    let there: Vec<&str> = names.filter(|name| home.is_some_and(|home| home.get(*name).is_some())).collect();
+    if there.is_empty() { "there is none".into() } else { format!("there are {}", there.join(" and ")) }
+}
+
+fn parent(problem: &Problem) -> &str {
+    problem.path.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+/// An empty field counts as absent for rules; the shape check has named it already.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, child| !child.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

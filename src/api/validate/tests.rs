@@ -1,0 +1,329 @@
+//! Every mistake is found, in one go, with what to write instead.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn check(spec: Value) -> Value {
+    json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "HealthCheck", "metadata": { "name": "web" }, "spec": spec })
+}
+
+fn found(kind: Kind, object: &Value) -> Vec<String> {
+    validate(kind, object).iter().map(ToString::to_string).collect()
+}
+
+fn check_problems(spec: Value) -> Vec<String> {
+    found(Kind::HealthCheck, &check(spec))
+}
+
+fn rule(spec: Value) -> Vec<String> {
+    let object =
+        json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "AlertRule", "metadata": { "name": "r" }, "spec": spec });
+    found(Kind::AlertRule, &object)
+}
+
+#[test]
+fn a_sound_check_has_no_problem() {
+    assert_eq!(check_problems(json!({ "http": { "url": "http://shop/health" }, "interval": "10s" })), [""; 0]);
+    assert_eq!(check_problems(json!({ "memory": {} })), [""; 0]);
+}
+
+#[test]
+fn a_misspelt_field_is_answered_with_the_right_one_and_nothing_else() {
+    let problems = check_problems(json!({ "htpt": { "url": "http://shop/" } }));
+    assert_eq!(problems, ["spec.htpt: there is no such field; did you mean `http`?"]);
+}
+
+#[test]
+fn a_field_one_level_too_high_is_sent_to_its_home() {
+    let problems = check_problems(json!({ "tcp": { "host": "db", "port": 1 }, "consumerGroup": "a" }));
+    assert_eq!(
+        problems,
+        ["spec.consumerGroup: there is no such field; it belongs below another field, such as `kafka`"]
+    );
+}
+
+#[test]
+fn two_kinds_of_check_in_one_are_refused() {
+    let problems = check_problems(json!({ "memory": {}, "cpu": {} }));
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("spec: a HealthCheck has exactly one kind of check"), "{problems:?}");
+    assert!(check_problems(json!({ "interval": "10s" }))[0].contains("exactly one kind of check"));
+}
+
+#[test]
+fn all_mistakes_are_named_not_only_the_first() {
+    let problems = check_problems(json!({
+        "http": { "url": "shop", "method": "FETCH", "expect": { "status": ["2xx"] } },
+        "memory": {},
+        "interval": 30,
+        "timeout": "1d",
+        "retries": 99,
+        "suspend": "yes",
+        "dependsOn": "db"
+    }));
+    let expected = [
+        "spec.http.url: is 4 characters long, at least 8 are needed",
+        "spec.http.method: \"FETCH\" has not the right form; write one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        "spec.http.expect.status[0]: \"2xx\" has not the right form; write a status code or a range, such as \"200\" or \"200-299\"",
+        "spec.interval: 30 is not a text; write a unit too: 30s",
+        "spec.timeout: \"1d\" is not a duration; write a number with a unit ms, s, m or h, such as \"30s\" or \"1h30m\" (at most a year)",
+        "spec.retries: 99 is out of range; write a number from 0 to 10",
+        "spec.suspend: \"yes\" is not true or false; write true or false without quotes",
+        "spec.dependsOn: \"db\" is not a list; write a list: each entry on its own line after `- `",
+        "spec: a HealthCheck has exactly one kind of check, such as http, tcp or disk; write one HealthCheck for each; there are http and memory",
+    ];
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn a_timeout_beyond_the_interval_is_refused() {
+    let problems = check_problems(json!({ "memory": {}, "interval": "10s", "timeout": "11s" }));
+    assert_eq!(
+        problems,
+        ["spec.timeout: timeout must not be longer than interval, because a check never overlaps itself"]
+    );
+    assert_eq!(check_problems(json!({ "memory": {}, "interval": "1m", "timeout": "59s" })), [""; 0]);
+    assert_eq!(check_problems(json!({ "memory": {}, "interval": "500ms" })).len(), 1);
+}
+
+#[test]
+fn an_empty_field_is_a_mistake_with_a_remedy() {
+    let problems = check_problems(json!({ "memory": null }));
+    assert_eq!(problems[0], "spec.memory: has no value; write `memory: {}` or remove it");
+}
+
+#[test]
+fn quorum_is_a_number_or_a_percentage_and_only_one_of_both() {
+    assert_eq!(check_problems(json!({ "memory": {}, "minHealthy": 3 })), [""; 0]);
+    assert_eq!(check_problems(json!({ "memory": {}, "minHealthy": "80%" })), [""; 0]);
+    let problems = check_problems(json!({ "memory": {}, "minHealthy": "80" }));
+    assert!(problems[0].contains("\"80%\""), "{problems:?}");
+    let problems = check_problems(json!({ "memory": {}, "minHealthy": 1, "maxUnhealthy": 1 }));
+    assert_eq!(problems, ["spec.maxUnhealthy: write minHealthy or maxUnhealthy, not both"]);
+}
+
+#[test]
+fn limits_must_be_in_order() {
+    let limits = json!({ "degraded": { "disk": 90 }, "unhealthy": { "disk": 80 } });
+    assert_eq!(check_problems(json!({ "disk": {}, "thresholds": limits })).len(), 1);
+    let limits = json!({ "degraded": { "disk": 70, "responseTime": "1s" }, "unhealthy": { "disk": 80 } });
+    assert_eq!(check_problems(json!({ "disk": {}, "thresholds": limits })), [""; 0]);
+}
+
+#[test]
+fn placement_parts_must_fit_together() {
+    let with = |placement: Value| check_problems(json!({ "memory": {}, "placement": placement })).len();
+    assert_eq!(with(json!({ "type": "EveryNode" })), 0);
+    assert_eq!(with(json!({ "type": "Nodes", "selector": { "matchLabels": { "a": "b" } } })), 0);
+    assert_eq!(with(json!({ "type": "Nodes" })), 1);
+    assert_eq!(with(json!({ "type": "EveryNode", "replicas": 2 })), 1);
+    assert_eq!(with(json!({ "type": "everynode" })), 1);
+}
+
+#[test]
+fn two_targets_with_one_address_are_refused() {
+    let targets = json!([{ "address": "a:1" }, { "address": "a:1" }]);
+    let problems = check_problems(json!({ "tcp": { "host": "a", "port": 1 }, "targets": targets }));
+    assert_eq!(problems, ["spec.targets[1]: has the same address as entry [0]; remove one of them"]);
+}
+
+#[test]
+fn a_header_has_a_value_or_a_secret() {
+    let header = |header: Value| check_problems(json!({ "http": { "url": "http://a/b", "headers": [header] } })).len();
+    assert_eq!(header(json!({ "name": "X", "value": "1" })), 0);
+    assert_eq!(header(json!({ "name": "X" })), 1);
+    assert_eq!(header(json!({ "name": "X", "value": "1", "secretKeyRef": { "name": "s", "key": "k" } })), 1);
+}
+
+#[test]
+fn a_rule_has_exactly_one_condition() {
+    assert_eq!(rule(json!({ "expr": "up == 0" })), [""; 0]);
+    assert!(rule(json!({ "for": "5m" }))[0].contains("exactly one condition"));
+    assert!(rule(json!({ "expr": "up", "health": { "name": "web" } }))[0].contains("exactly one condition"));
+}
+
+#[test]
+fn a_recording_rule_is_no_alert() {
+    assert_eq!(rule(json!({ "record": "a:b:c", "expr": "up" })), [""; 0]);
+    assert_eq!(rule(json!({ "record": "a:b:c", "expr": "up", "severity": "high" })).len(), 1);
+    assert_eq!(rule(json!({ "record": "a:b:c", "health": { "name": "x" } })).len(), 1);
+}
+
+#[test]
+fn words_of_the_rule_are_checked() {
+    let problems = rule(json!({ "expr": "up", "severity": "crtical" }));
+    assert_eq!(problems, ["spec.severity: \"crtical\" is not known here; write critical"]);
+    let threshold = json!({ "metric": "node_load1", "operator": "Above", "value": 2 });
+    let problems = rule(json!({ "threshold": threshold }));
+    assert!(problems[0].contains("GreaterThan"), "{problems:?}");
+    assert_eq!(problems[1], "spec.threshold.value: 2 is not a text; put it in quotes: \"2\"");
+}
+
+#[test]
+fn a_silence_must_not_cover_everything_and_must_end() {
+    let silence = |spec: Value| {
+        let object = json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "Silence", "metadata": { "name": "s" }, "spec": spec });
+        found(Kind::Silence, &object)
+    };
+    let matcher = |op: &str, value: &str| json!([{ "name": "a", "matchType": op, "value": value }]);
+    let good = json!({ "matchers": matcher("=", "1"), "duration": "1h", "comment": "c" });
+    assert_eq!(silence(good), [""; 0]);
+    let without_type = json!({ "matchers": [{ "name": "a", "value": "1" }], "duration": "1h", "comment": "c" });
+    assert_eq!(silence(without_type), [""; 0], "matchType defaults to =");
+    for (op, value) in [("=", ""), ("=~", ".*"), ("!=", "x"), ("!~", "x")] {
+        let problems = silence(json!({ "matchers": matcher(op, value), "duration": "1h", "comment": "c" }));
+        assert!(problems.iter().any(|p| p.contains("cover everything")), "{op} {value}: {problems:?}");
+    }
+    assert_eq!(silence(json!({ "matchers": matcher("=~", "a.+"), "duration": "1h", "comment": "c" })), [""; 0]);
+    assert!(silence(json!({ "matchers": matcher("=", "1"), "comment": "c" }))[0].contains("a Silence ends"));
+    let ack = json!({ "alertRef": { "fingerprint": "abc", "episode": 1 }, "until": "Resolved", "comment": "c" });
+    assert_eq!(silence(ack), [""; 0]);
+    let backwards = json!({ "matchers": matcher("=", "1"), "startsAt": "2026-02-01T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z", "comment": "c" });
+    assert_eq!(silence(backwards), ["spec.endsAt: endsAt must be after startsAt"]);
+    let bad_time = json!({ "matchers": matcher("=", "1"), "endsAt": "tomorrow", "comment": "c" });
+    assert!(silence(bad_time)[0].contains("2026-01-31T22:00:00Z"));
+}
+
+#[test]
+fn a_receiver_has_one_integration_and_a_webhook_one_address() {
+    let receiver = |spec: Value| {
+        let object = json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "AlertReceiver", "metadata": { "name": "s" }, "spec": spec });
+        found(Kind::AlertReceiver, &object)
+    };
+    assert_eq!(receiver(json!({ "log": {} })), [""; 0]);
+    assert_eq!(receiver(json!({ "webhook": { "url": "https://a/b" } })), [""; 0]);
+    assert_eq!(
+        receiver(json!({ "webhook": { "url": "https://a/b", "format": "Template", "template": "x" } })),
+        [""; 0]
+    );
+    assert_eq!(receiver(json!({ "webhook": { "url": "https://a/b", "template": "x" } })).len(), 1);
+    assert_eq!(receiver(json!({ "webhook": {} })), ["spec.webhook: webhook wants either url or urlFrom"]);
+    assert_eq!(receiver(json!({ "log": {}, "webhook": { "url": "https://a/b" } })).len(), 1);
+}
+
+#[test]
+fn panels_need_queries_unless_they_show_alerts_or_checks() {
+    let dashboard = |panels: Value| {
+        let object = json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "Dashboard", "metadata": { "name": "s" },
+            "spec": { "title": "T", "panels": panels } });
+        found(Kind::Dashboard, &object)
+    };
+    assert_eq!(dashboard(json!([{ "title": "A", "kind": "AlertList" }])), [""; 0]);
+    assert_eq!(dashboard(json!([{ "title": "A", "kind": "Stat" }])).len(), 1);
+    assert_eq!(dashboard(json!([{ "title": "A", "kind": "Stat", "queries": [{ "metric": "up" }] }])), [""; 0]);
+    assert_eq!(
+        dashboard(json!([{ "title": "A", "kind": "Stat", "queries": [{ "metric": "up", "expr": "up" }] }])).len(),
+        1
+    );
+}
+
+#[test]
+fn the_config_is_called_default() {
+    let config = |name: &str| json!({ "apiVersion": "vitals.dev/v1alpha1", "kind": "VitalsConfig", "metadata": { "name": name }, "spec": {} });
+    assert_eq!(found(Kind::VitalsConfig, &config("default")), [""; 0]);
+    assert_eq!(
+        found(Kind::VitalsConfig, &config("mine")),
+        ["metadata.name: there is one VitalsConfig and its name is default"]
+    );
+}
+
+#[test]
+fn names_labels_and_versions_are_checked() {
+    let object = json!({
+        "apiVersion": "vitals.dev/v1", "kind": "HealthCheck", "speck": {},
+        "metadata": { "name": "My Check", "namespace": "a.b", "labels": { "a b": "c", "critical": true } },
+        "spec": { "memory": {} }
+    });
+    let problems = found(Kind::HealthCheck, &object);
+    assert_eq!(problems.len(), 6, "{problems:#?}");
+    assert_eq!(problems[0], "speck: there is no such field; did you mean `spec`?");
+    assert_eq!(
+        problems[1],
+        "apiVersion: \"vitals.dev/v1\" is not the version of HealthCheck; write vitals.dev/v1alpha1"
+    );
+    assert_eq!(problems[5], "metadata.labels.critical: true is not a text; put it in quotes: \"true\"");
+}
+
+#[test]
+fn what_kubectl_prints_is_taken_back() {
+    let object = json!({
+        "apiVersion": "vitals.dev/v1alpha1", "kind": "HealthCheck",
+        "metadata": { "name": "a", "uid": "x", "resourceVersion": "1", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [] },
+        "spec": { "memory": {} }, "status": { "health": "Healthy", "whatever": 1 }
+    });
+    assert_eq!(found(Kind::HealthCheck, &object), [""; 0]);
+}
+
+#[test]
+fn a_hostile_object_gets_a_bounded_answer() {
+    let fields: serde_json::Map<String, Value> = (0..50_000).map(|i| (format!("f{i}"), Value::from(i))).collect();
+    assert_eq!(validate(Kind::HealthCheck, &check(Value::Object(fields))).len(), MAX_PROBLEMS);
+    let many: Vec<Value> = (0..50_000).map(|i| json!({ "address": i })).collect();
+    let problems = validate(Kind::HealthCheck, &check(json!({ "memory": {}, "targets": many })));
+    assert_eq!(problems[0].reason, "TooMany");
+    assert!(problems.len() <= MAX_PROBLEMS);
+}
+
+#[test]
+fn every_rule_of_every_kind_compiles_here() {
+    for kind in Kind::ALL {
+        let errors = checker(kind).rules.compilation_errors();
+        assert!(errors.is_empty(), "{kind}: {errors:?}");
+    }
+}
+
+mod any {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+            "[0-9]{1,3}(ms|s|m|h)".prop_map(Value::from),
+        ];
+        let names = prop_oneof![
+            Just("http"),
+            Just("url"),
+            Just("interval"),
+            Just("timeout"),
+            Just("targets"),
+            Just("address"),
+            Just("minHealthy"),
+            Just("thresholds"),
+            Just("degraded"),
+            Just("cpu"),
+            Just("matchers"),
+            Just("expr"),
+            Just("health"),
+            Just("name"),
+            Just("labels"),
+            Just("panels"),
+            Just("queries"),
+            Just("kind"),
+            Just("zzz"),
+        ];
+        leaf.prop_recursive(4, 48, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                prop::collection::vec((names.clone(), inner), 0..6)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_value_makes_validation_panic(spec in json(), kind in 0usize..7) {
+            let _ = validate(Kind::ALL[kind], &check(spec.clone()));
+            let _ = validate(Kind::ALL[kind], &spec);
+        }
+    }
+}

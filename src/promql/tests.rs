@@ -1,0 +1,1 @@
+//! What queries mean, tested on small histories.
