@@ -49,7 +49,10 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::start(args.flags.log_format, &args.flags.log_level).map_err(anyhow::Error::msg)?;
     if !args.host.is_loopback() {
-        bail!("--host {}: only loopback addresses are served by this version, since nobody is asked who they are; write 127.0.0.1", args.host);
+        bail!(
+            "--host {}: only loopback addresses are served by this version, since nobody is asked who they are; write 127.0.0.1",
+            args.host
+        );
     }
     super::runtime()?.block_on(serve(args))
 }
