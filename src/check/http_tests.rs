@@ -123,6 +123,18 @@ async fn secrets_travel_in_headers_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_header_from_a_secret_does_not_follow_a_redirect_to_another_host() {
+    let (other, seen) = server(&json_answer("")).await;
+    let location = format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{other}/\r\nContent-Length: 0\r\n\r\n");
+    let (port, _) = server(&location).await;
+    let header = serde_json::json!([{"name": "X-Key", "secretKeyRef": {"name": "token", "key": "value"}}]);
+    let verdict = run(port, serde_json::json!({"headers": header, "followRedirects": true})).await;
+    assert_eq!((verdict.health, &verdict.details["redirects"]), (Health::Healthy, &serde_json::json!(1)));
+    let head = seen.lock().unwrap().pop().unwrap();
+    assert!(!head.contains("s3cret"), "{head}");
+}
+
+#[tokio::test]
 async fn a_missing_secret_makes_the_check_unknown_and_names_it() {
     let (port, seen) = server(&json_answer("")).await;
     let verdict = run(port, serde_json::json!({"bearer": {"name": "absent", "key": "k"}})).await;
