@@ -397,5 +397,4 @@ fn is_io(error: &hyper::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

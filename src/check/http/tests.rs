@@ -1,6 +1,5 @@
 //! Check `http` against real servers on loopback.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
@@ -8,22 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::check::testing::env;
 use crate::model::Health;
-use crate::net::{DialPolicy, Dialer};
-
-/// An environment whose Secrets are `token/value` and `ca/none`.
-pub(crate) fn env() -> CheckEnv {
-    let known: HashMap<(&str, &str), &str> =
-        HashMap::from([(("token", "value"), "s3cret\n"), (("token", "newline"), "a\nb")]);
-    CheckEnv {
-        dialer: Dialer::new(DialPolicy::local()),
-        roots: crate::host::Roots::default(),
-        secrets: Arc::new(move |namespace, of| {
-            assert_eq!(namespace, "shop");
-            known.get(&(of.name.as_str(), of.key.as_str())).map(|text| (*text).to_owned())
-        }),
-    }
-}
 
 /// A server that answers everything with the same text and remembers the heads.
 async fn server(answer: &str) -> (u16, Arc<StdMutex<Vec<String>>>) {
