@@ -274,6 +274,8 @@ async fn the_prometheus_api_answers_queries() {
     assert_eq!(range["data"]["result"][0]["values"].as_array().unwrap().len(), 11);
     for bad in [
         "/api/v1/query",
+        "/api/v1/query?query=up%20%2B",
+        "/api/v1/series?match[]=1",
         "/api/v1/query_range?query=a&start=2&end=1&step=1",
         "/api/v1/query_range?query=a&start=1&end=2&step=0",
         "/api/v1/query_range?query=a&start=1&end=1705314600&step=1",

@@ -6,6 +6,8 @@
 
 pub mod check_series;
 pub mod check_state;
+pub mod history_file;
+mod exposition;
 mod loops;
 pub mod pace;
 mod report;
@@ -78,6 +80,7 @@ struct Inner {
     /// Grows with every change that a view could show.
     version: AtomicU64,
     progress: Progress,
+    own: exposition::Own,
     started_at: Millis,
 }
 
@@ -156,6 +159,7 @@ impl Agent {
             rules_due: Notify::new(),
             version: AtomicU64::new(1),
             progress: Progress::default(),
+            own: exposition::Own::default(),
             started_at: now,
         });
         let agent = Self { inner };

@@ -232,6 +232,18 @@ impl Core {
         self.dirty && self.nodes.names().nth(SMALL_FLEET).is_none()
     }
 
+    /// The leader's series of this moment.
+    pub(super) fn series(&self, now: Now) -> Vec<(crate::model::Labels, f64)> {
+        let scene = Scene {
+            plan: &self.plan,
+            nodes: &self.nodes,
+            rollups: &self.rollups,
+            system: self.system,
+            desk: &self.desk,
+        };
+        super::cluster_rules::series(&scene, now)
+    }
+
     /// Thinks once: nodes, roll-up, the leader's rules, alerts, messages. Returns whether messages were decided.
     pub(super) fn step(&mut self, nodes: Vec<NodeState>, now: Now) -> bool {
         let tick = self.last_step.is_none_or(|last| now.mono - last >= TICK);

@@ -8,10 +8,13 @@ mod clock;
 mod cluster_rules;
 mod core;
 mod delivery;
+mod exposition;
 mod judge;
 mod nodes;
+mod once;
 mod pending;
 mod rollup;
+mod store_engine;
 mod views;
 
 #[cfg(test)]
@@ -32,8 +35,10 @@ use crate::model::series::Millis;
 use crate::model::view::{AckView, AlertView};
 pub use clock::{Clock, Now, SystemClock};
 pub use cluster_rules::Engine;
+pub use store_engine::StoreEngine;
 pub use delivery::Deliver;
 pub use judge::{Counts, SystemInput, judge, needed};
+pub use once::roll_up_once;
 pub use rollup::{Failing, Rollup};
 
 /// Longest comment of an acknowledgement, in characters.

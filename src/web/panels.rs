@@ -1,6 +1,6 @@
 //! Dashboards filled with values: what `/dashboard/{id}` prints and the page draws.
 
-use super::eval::{self, Answer, Refusal};
+use super::eval::{self, Refusal};
 use crate::model::Labels;
 use crate::model::dashboard::{Panel, PanelKind, PanelQuery, PanelThresholds};
 use crate::model::ports::Series;
@@ -73,12 +73,23 @@ fn fill_panel(panel: &Panel, series: &dyn Series, now: Millis, range: Millis) ->
     let mut filled = Filled { panel: panel.clone(), rows: Vec::new(), problem: None };
     for query in &panel.queries {
         match rows(query, panel.kind, limits, series, now, range) {
-            Ok(rows) => filled.rows.extend(rows),
+            Ok(mut rows) => {
+                tell_apart(&mut rows);
+                filled.rows.extend(rows);
+            }
             Err(refusal) => filled.problem = Some(refusal.message),
         }
     }
     filled.rows.truncate(MAX_ROWS);
     filled
+}
+
+/// Lines of one name get their labels instead: two equal names say nothing.
+fn tell_apart(rows: &mut [Row]) {
+    let alike = rows.windows(2).any(|pair| pair[0].name == pair[1].name);
+    for row in rows.iter_mut().filter(|_| alike) {
+        row.name = row.labels.to_string();
+    }
 }
 
 fn rows(
@@ -98,28 +109,20 @@ fn rows(
         let step = (range / STEPS).max(MIN_STEP);
         // Steps at round times: a line does not wobble when the page is asked again.
         let to = now - now.rem_euclid(step);
-        let lines = eval::range(series, expr, to - range, to, step)?;
+        let (lines, _) = eval::range(series, expr, to - range, to, step)?;
         if !lines.is_empty() {
-            let latest = instant(series, expr, now)?;
+            let latest = eval::samples(series, expr, now)?;
             let value_of = |labels: &Labels| latest.iter().find(|(have, _)| have == labels).map(|(_, value)| *value);
             return Ok(lines
                 .into_iter()
-                .map(|(labels, points)| row(labels.clone(), value_of(&labels), points))
+                .map(|line| row(line.labels.clone(), value_of(&line.labels), line.points))
                 .collect());
         }
     }
-    Ok(instant(series, expr, now)?.into_iter().map(|(labels, value)| row(labels, Some(value), Vec::new())).collect())
-}
-
-fn instant(series: &dyn Series, expr: &str, now: Millis) -> Result<Vec<(Labels, f64)>, Refusal> {
-    Ok(match eval::instant(series, expr, now)? {
-        Answer::Vector(samples) => samples,
-        Answer::Scalar(value) => vec![(Labels::empty(), value)],
-        Answer::Matrix(_) | Answer::Text(_) => {
-            let message = format!("{expr:?} gives no single values; put it into rate(…) or an _over_time function");
-            return Err(Refusal { bad: true, message });
-        }
-    })
+    Ok(eval::samples(series, expr, now)?
+        .into_iter()
+        .map(|(labels, value)| row(labels, Some(value), Vec::new()))
+        .collect())
 }
 
 /// The legend with its `{{label}}`s filled, else the metric's name, else what tells the line from others.

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::eval::{self, Answer, Refusal};
+use super::eval::{self, Refusal};
 use super::params::Params;
 use super::time::rfc3339;
 use super::{Web, WebError, time};
@@ -17,6 +17,7 @@ use crate::model::ports::{Series, SeriesId};
 use crate::model::series::{Millis, Point, write_value};
 use crate::model::view::{AlertView, RuleView};
 use crate::model::{Labels, Matcher, Span};
+use crate::promql::{self, Note, RangeSeries};
 
 /// Queries that are worked on at once; more wait.
 pub(super) const MAX_AT_ONCE: usize = 2;
@@ -84,21 +85,36 @@ fn pair(point: &Point) -> Value {
 pub(super) async fn query(State(web): Web, params: Params) -> Answered {
     let text = params.required("query")?.to_owned();
     let at = params.time("time")?.unwrap_or_else(|| web.views.system().now);
-    let answer = web.compute(move |web| eval::instant(&*web.views.series(), &text, at)).await??;
+    let (value, notes) = web.compute(move |web| eval::instant(&*web.views.series(), &text, at)).await??;
     let with_time = |value: f64| pair(&Point { at, value });
-    success(match answer {
-        Answer::Scalar(value) => json!({ "resultType": "scalar", "result": with_time(value) }),
-        Answer::Text(text) => json!({ "resultType": "string", "result": [at as f64 / 1000.0, text] }),
-        Answer::Vector(samples) => json!({
-            "resultType": "vector",
-            "result": samples.iter().map(|(labels, value)| json!({"metric": labels, "value": with_time(*value)})).collect::<Vec<_>>(),
-        }),
-        Answer::Matrix(lines) => json!({ "resultType": "matrix", "result": matrix(&lines) }),
-    })
+    let data = match value {
+        promql::Value::Scalar(value) => json!({ "resultType": "scalar", "result": with_time(value) }),
+        promql::Value::Text(text) => json!({ "resultType": "string", "result": [at as f64 / 1000.0, text] }),
+        promql::Value::Vector(samples) => {
+            let one = |(labels, value): &(Labels, f64)| json!({ "metric": labels, "value": with_time(*value) });
+            json!({ "resultType": "vector", "result": samples.iter().map(one).collect::<Vec<_>>() })
+        }
+        promql::Value::Matrix(lines) => json!({ "resultType": "matrix", "result": matrix(&lines) }),
+    };
+    noted(data, &notes)
 }
 
-fn matrix(lines: &[(Labels, Vec<Point>)]) -> Vec<Value> {
-    let one = |(labels, points): &(Labels, Vec<Point>)| json!({ "metric": labels, "values": points.iter().map(pair).collect::<Vec<_>>() });
+/// An answer with the engine's remarks, as Prometheus adds them.
+fn noted(data: Value, notes: &[Note]) -> Answered {
+    let of = |warning: bool| -> Vec<&str> {
+        notes.iter().filter(|note| note.warning == warning).map(|note| note.message.as_str()).collect()
+    };
+    let mut answer = json!({ "status": "success", "data": data });
+    for (key, texts) in [("warnings", of(true)), ("infos", of(false))] {
+        if !texts.is_empty() {
+            answer[key] = json!(texts);
+        }
+    }
+    Ok(Json(answer))
+}
+
+fn matrix(lines: &[RangeSeries]) -> Vec<Value> {
+    let one = |line: &RangeSeries| json!({ "metric": line.labels, "values": line.points.iter().map(pair).collect::<Vec<_>>() });
     lines.iter().map(one).collect()
 }
 
@@ -116,8 +132,8 @@ pub(super) async fn query_range(State(web): Web, params: Params) -> Answered {
             "more than {MAX_POINTS} points a series; ask with a larger step or a shorter range"
         )));
     }
-    let lines = web.compute(move |web| eval::range(&*web.views.series(), &text, from, to, step)).await??;
-    success(json!({ "resultType": "matrix", "result": matrix(&lines) }))
+    let (lines, notes) = web.compute(move |web| eval::range(&*web.views.series(), &text, from, to, step)).await??;
+    noted(json!({ "resultType": "matrix", "result": matrix(&lines) }), &notes)
 }
 
 fn step_of(text: &str) -> Result<Millis, ApiError> {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use super::eval::{self, Answer};
+use super::eval;
 use super::prometheus::number;
 use super::{Shared, Web, WebError, health};
 use crate::model::view::{AlertView, CheckView, ReceiverView, RuleView, RunView};
@@ -147,10 +147,8 @@ fn explain_rule(web: &Shared, rule: &RuleView) -> Value {
     let receivers: Vec<ReceiverView> =
         web.views.receivers().into_iter().filter(|receiver| rule.receivers.contains(&receiver.key)).collect();
     let now = web.views.system().now;
-    let (values, problem) = match eval::instant(&*web.views.series(), &rule.expr, now) {
-        Ok(Answer::Vector(samples)) => (samples, None),
-        Ok(Answer::Scalar(value)) => (vec![(crate::model::Labels::empty(), value)], None),
-        Ok(_) => (Vec::new(), None),
+    let (values, problem) = match eval::samples(&*web.views.series(), &rule.expr, now) {
+        Ok(samples) => (samples, None),
         Err(refusal) => (Vec::new(), Some(refusal.message)),
     };
     let shown: Vec<Value> =

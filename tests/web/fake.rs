@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use vitals::model::check::BoxFuture;
 use vitals::model::dashboard::{Panel, PanelKind, PanelQuery, PanelThresholds};
-use vitals::model::ports::{CommandError, Commands, Exposition, Series, SeriesId, Views};
+use vitals::model::ports::{CommandError, Commands, Exposition, Series, SeriesId, Views, next_generation};
 use vitals::model::series::{Millis, Point};
 use vitals::model::view::*;
 use vitals::model::{Health, Labels, Matcher, ObjectKey};
@@ -256,28 +256,28 @@ impl Fake {
     }
 }
 
-struct Snapshot(Vec<(Labels, Vec<Point>)>);
+struct Snapshot(u64, Vec<(Labels, Vec<Point>)>);
 
 impl Series for Snapshot {
     fn generation(&self) -> u64 {
-        1
+        self.0
     }
 
     fn find(&self, matchers: &[Matcher], out: &mut Vec<SeriesId>) {
-        let hits = self.0.iter().enumerate().filter(|(_, (labels, _))| matchers.iter().all(|m| m.matches(labels)));
+        let hits = self.1.iter().enumerate().filter(|(_, (labels, _))| matchers.iter().all(|m| m.matches(labels)));
         out.extend(hits.map(|(at, _)| SeriesId(at as u32)));
     }
 
     fn labels(&self, id: SeriesId) -> Labels {
-        self.0[id.0 as usize].0.clone()
+        self.1[id.0 as usize].0.clone()
     }
 
     fn points(&self, id: SeriesId, from: Millis, to: Millis, out: &mut Vec<Point>) {
-        out.extend(self.0[id.0 as usize].1.iter().filter(|point| (from..=to).contains(&point.at)));
+        out.extend(self.1[id.0 as usize].1.iter().filter(|point| (from..=to).contains(&point.at)));
     }
 
     fn latest(&self, id: SeriesId, from: Millis, to: Millis) -> Option<Point> {
-        self.0[id.0 as usize].1.iter().rev().find(|point| (from..=to).contains(&point.at)).copied()
+        self.1[id.0 as usize].1.iter().rev().find(|point| (from..=to).contains(&point.at)).copied()
     }
 }
 
@@ -372,7 +372,7 @@ impl Views for Fake {
     }
 
     fn series(&self) -> Arc<dyn Series> {
-        Arc::new(Snapshot(self.series.lock().unwrap().clone()))
+        Arc::new(Snapshot(next_generation(), self.series.lock().unwrap().clone()))
     }
 
     fn version(&self) -> u64 {

@@ -70,6 +70,9 @@ fn span(rows: &[Row], limits: Limits, unit: &str) -> (f64, f64) {
         low = 0.0;
         high = if high > 50.0 { 100.0 } else { high };
     }
+    if matches!(unit, "percent" | "%") && high == 100.0 {
+        return (0.0, 100.0);
+    }
     let room = if high > low { (high - low) * 0.08 } else { high.abs().max(1.0) * 0.1 };
     (if low == 0.0 { 0.0 } else { low - room }, high + room)
 }
