@@ -14,3 +14,5 @@ pub mod report;
 
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod world;
