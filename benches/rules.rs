@@ -4,6 +4,9 @@
 //! instead, for a run of a peer. The series are made up, as many and of the kinds that node_exporter has on a small
 //! machine; `--series` prints one second of them in the text format.
 
+// A bench may fail by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::Write as _;
 use std::sync::Arc;
 

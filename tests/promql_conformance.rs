@@ -8,6 +8,9 @@
 //! `promql_conformance/out_of_scope.txt`, with reasons, and what is not right yet in `promql_conformance/not_yet.txt`;
 //! both are checked in both directions.
 
+// A test may fail by panicking, helpers included.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -173,7 +176,7 @@ impl Series for Memory {
                 out.push(SeriesId(index as u32));
             }
         }
-        out.sort_by(|a, b| self.labels(*a).cmp(&self.labels(*b)));
+        out.sort_by_key(|id| self.labels(*id));
     }
 
     fn labels(&self, id: SeriesId) -> Labels {

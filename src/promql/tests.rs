@@ -7,6 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::ports::{SeriesId, next_generation};
 
+/// Labels and values of a series.
+type Given<'a> = (&'a [(&'a str, &'a str)], &'a [f64]);
+
 /// Series in a list; counts how often selectors were searched.
 struct Memory {
     generation: u64,
@@ -20,7 +23,7 @@ impl Memory {
     }
 
     /// One series per pair of labels and values, a value every ten seconds.
-    fn of(series: &[(&[(&str, &str)], &[f64])]) -> Self {
+    fn of(series: &[Given<'_>]) -> Self {
         let points = |values: &[f64]| {
             values.iter().enumerate().map(|(i, value)| Point { at: i as i64 * 10_000, value: *value }).collect()
         };

@@ -34,7 +34,11 @@ fn interpolate(phi: f64, buckets: &[Bucket]) -> f64 {
         return f64::NAN;
     }
     let mut rank = phi * last.count;
-    let at = buckets.iter().take(buckets.len() - 1).take_while(|bucket| !(bucket.count >= rank)).count();
+    let at = buckets
+        .iter()
+        .take(buckets.len() - 1)
+        .take_while(|bucket| bucket.count < rank || bucket.count.is_nan())
+        .count();
     if at == buckets.len() - 1 {
         return second_last.bound;
     }
