@@ -6,26 +6,23 @@ CARGO ?= cargo
 # Tools that the tests install for themselves, outside the repository.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vitals-test/bin
 export PATH := $(TOOLS):$(PATH)
-# The tests of the built program mostly wait for one-second intervals: more of them than processors fit side by side.
-PROGRAM_THREADS ?= 8
+# Tests of the built program mostly wait for one-second intervals: more of them than processors fit side by side.
+export RUST_TEST_THREADS ?= 8
 
-.PHONY: help test test-fast lint fmt deny doc test-program crds bench tools
+.PHONY: help test test-fast test-program lint doc deny tools fmt crds bench
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 test: lint doc deny ## everything: format, lints, documentation, dependencies, all tests
-	$(CARGO) test --workspace --locked --lib --bins --examples
-	$(CARGO) test --workspace --locked --doc
-	$(CARGO) test --workspace --locked $(addprefix --test ,$(filter-out program,$(basename $(notdir $(wildcard tests/*.rs)))))
-	$(MAKE) test-program
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 test-fast: ## the pure parts, the house rules and the golden files; under a minute when warm
 	$(CARGO) test --locked --lib
-	$(CARGO) test --locked $(addprefix --test ,$(filter architecture golden,$(basename $(notdir $(wildcard tests/*.rs)))))
+	$(CARGO) test --locked $(addprefix --test ,$(filter architecture crds golden,$(basename $(notdir $(wildcard tests/*.rs)))))
 
-test-program: ## the built program from outside
-	$(CARGO) test --locked --test program -- --test-threads $(PROGRAM_THREADS)
+test-program: ## the built program from outside; NAME=part of a test's name
+	$(CARGO) test --locked --test program $(NAME)
 
 lint: ## format and lints, as CI sees them
 	$(CARGO) fmt --check

@@ -9,19 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds="${1:-30}"
 copies="${COPIES:-100}"
 warm="${WARM:-20}"
-vitals="${VITALS:-${CARGO_TARGET_DIR:-target}/release/vitals}"
-for tool in "$vitals" prometheus; do
-  command -v "$tool" >/dev/null || { echo "$tool is missing: cargo build --release, scripts/peers/prometheus.sh" >&2; exit 2; }
-done
-
-work="$(mktemp -d)"
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
+. benches/common.sh
+needs "$vitals" prometheus promtool curl
 
 # What the node mixin asks of a host, over collectors that both have.
 cat > "$work/exprs" <<'RULES'
@@ -49,19 +38,7 @@ for copy in $(seq "$copies"); do
       "$rule" "$copy" "'$expr'" >> "$work/resources/rules.yaml"
   done < "$work/exprs"
 done
-cat > "$work/resources/config.yaml" <<'CONFIG'
-apiVersion: vitals.dev/v1alpha1
-kind: VitalsConfig
-metadata: {name: default}
-spec: {defaults: {rules: false, dashboards: false}}
-CONFIG
-
-free_port() {
-  local port
-  for port in $(shuf -i 20000-29999 -n 50); do
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo "$port"; return; fi
-  done
-}
+plain_config > "$work/resources/config.yaml"
 
 # Ours. Extra arguments (another collection interval, say) by VITALS_RUN_ARGS.
 port="$(free_port)"
@@ -79,20 +56,17 @@ scrape_configs:
 - job_name: node
   static_configs: [{targets: ["127.0.0.1:$port"]}]
 CONFIG
-promtool check rules "$work/rules.yaml" > /dev/null
+promtool check rules --lint=none "$work/rules.yaml" > /dev/null
 prometheus --config.file="$work/prometheus.yaml" --storage.tsdb.path="$work/tsdb" \
   --web.listen-address="127.0.0.1:$peer_port" --log.level=error > "$work/prometheus.log" 2>&1 &
 peer=$!
 pids+=("$peer")
 
-ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
-resident_mb() { awk '/^VmRSS/ {printf "%.1f", $2 / 1024}' "/proc/$1/status"; }
-
 sleep "$warm"
 for pid in "$ours" "$peer"; do
-  kill -0 "$pid" 2>/dev/null || { tail -5 "$work"/*.log >&2; exit 1; }
+  kill -0 "$pid" 2>/dev/null || { tail -n 5 "$work"/*.log >&2; exit 1; }
 done
-samples="$(bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET /metrics HTTP/1.1\r\nhost: 127.0.0.1:$port\r\nconnection: close\r\n\r\n' >&3; cat <&3" | grep -cE '^[a-zA-Z_]+[{ ]' || true)"
+samples="$(curl -s "http://127.0.0.1:$port/metrics" | grep -cE '^[a-zA-Z_]+[{ ]' || true)"
 hz="$(getconf CLK_TCK)"
 ours_before="$(ticks "$ours")"; peer_before="$(ticks "$peer")"
 sleep "$seconds"
@@ -104,4 +78,5 @@ awk -v hz="$hz" -v s="$seconds" -v a="$((ours_after - ours_before))" -v b="$((pe
   printf "  vitals      CPU %6.2f %% of a core   RSS %6.1f MB\n", 100 * a / hz / s, am
   printf "  prometheus  CPU %6.2f %% of a core   RSS %6.1f MB\n", 100 * b / hz / s, bm
   if (b > 0) printf "  ratio       CPU %6.3f (goal 0.100)     RSS %6.3f\n", a / b, am / bm
+  exit a > b / 10
 }'

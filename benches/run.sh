@@ -9,7 +9,7 @@ echo "machine: $(nproc) processors, $(awk '/^model name/ {sub(/.*: /, ""); print
 failed=()
 # Each bench is a script of its own that can be run alone; one whose peer is missing says so and is counted.
 for bench in benches/*.sh; do
-  case "$bench" in benches/run.sh | benches/peer_*.sh) continue ;; esac
+  case "$bench" in benches/run.sh | benches/common.sh) continue ;; esac
   echo
   "$bench" || failed+=("$bench")
 done

@@ -11,8 +11,10 @@ mod parse;
 pub mod probe;
 mod reader;
 mod rows;
+mod slow;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use collection::Collection;
 pub use error::HostError;
@@ -84,7 +86,14 @@ struct Ground {
     /// `/proc/stat`, which takes the kernel long on large machines and which several collectors read.
     stat: SharedFile,
     meminfo: SharedFile,
+    vmstat: SharedFile,
+    /// How old may be what seldom changes and costs a system call of its own (udev's data, clock sources, counters of
+    /// single interfaces that no list has).
+    patience: Duration,
 }
+
+/// No longer than the usual scrape interval, so that a usual scrape tells only fresh values.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The collectors that a selection names, in the order of the registry.
 ///
@@ -113,6 +122,8 @@ pub fn collectors_with(
         options: options.clone(),
         stat: SharedFile::new(roots.proc.join("stat")),
         meminfo: SharedFile::new(roots.proc.join("meminfo")),
+        vmstat: SharedFile::new(roots.proc.join("vmstat")),
+        patience: PATIENCE,
     };
     let named = |list: &[String], name: &str| list.iter().any(|listed| listed == name);
     Ok(collectors::REGISTRY

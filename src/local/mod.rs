@@ -2,5 +2,12 @@
 
 pub mod demo_targets;
 pub mod files;
+pub mod installation;
 pub mod journal;
+pub mod last_good;
+pub mod one_node;
+pub mod plan_channel;
+pub mod report_file;
+pub mod views;
+pub mod watch;
 pub mod yaml;

@@ -115,11 +115,15 @@ impl Resolve for SystemResolver {
 
 fn dns(resolv_conf: &Path) -> Result<TokioResolver, String> {
     let read = std::fs::read(resolv_conf).ok();
-    let (config, mut options) =
-        read.and_then(|text| hickory_resolver::system_conf::parse_resolv_conf(text).ok()).unwrap_or_else(|| {
-            let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-            (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
-        });
+    let conf = read.and_then(|text| hickory_resolver::system_conf::parse_resolv_conf(text).ok());
+    let (config, options) = conf.unwrap_or_else(|| {
+        let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
+    });
+    asking(config, options)
+}
+
+fn asking(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, String> {
     options.use_hosts_file = ResolveHosts::Never;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.cache_size = 1024;
@@ -197,6 +201,75 @@ mod tests {
         let past = Instant::now().checked_sub(LOOK_EVERY * 2).unwrap();
         *resolver.loaded().looked.lock().unwrap() = past;
         assert_eq!(resolver.resolve("shop").await.unwrap(), ["192.0.2.2".parse::<IpAddr>().unwrap()]);
+    }
+
+    /// A DNS server on loopback that knows `shop.example`, does not know `absent.example`, and fails for all else.
+    async fn dns_server() -> (SystemResolver, Arc<std::sync::atomic::AtomicUsize>) {
+        use hickory_resolver::config::ConnectionConfig;
+        use hickory_resolver::proto::op::{Message, ResponseCode};
+        use hickory_resolver::proto::rr::rdata::{A, AAAA};
+        use hickory_resolver::proto::rr::{RData, Record, RecordType};
+
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let asked = Arc::<std::sync::atomic::AtomicUsize>::default();
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut buffer = [0; 1500];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let question = Message::from_vec(&buffer[..length]).unwrap();
+                let query = question.queries[0].clone();
+                let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
+                answer.add_query(query.clone());
+                match query.name().to_ascii().to_ascii_lowercase().as_str() {
+                    "shop.example." => {
+                        let data = match query.query_type() {
+                            RecordType::A => RData::A(A::new(192, 0, 2, 7)),
+                            _ => RData::AAAA(AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7)),
+                        };
+                        answer.add_answer(Record::from_rdata(query.name().clone(), 3600, data));
+                    }
+                    "absent.example." => answer.metadata.response_code = ResponseCode::NXDomain,
+                    _ => answer.metadata.response_code = ResponseCode::ServFail,
+                }
+                socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+            }
+        });
+        let mut server = NameServerConfig::udp(Ipv4Addr::LOCALHOST.into());
+        let mut connection = ConnectionConfig::udp();
+        connection.port = port;
+        server.connections = vec![connection];
+        let mut options = ResolverOpts::default();
+        options.attempts = 0;
+        let resolver = SystemResolver::with_files("/nonexistent", "/nonexistent");
+        let loaded = Loaded {
+            hosts: HashMap::new(),
+            dns: asking(ResolverConfig::from_name_servers(vec![server]), options),
+            stamps: [None, None],
+            looked: Mutex::new(Instant::now()),
+        };
+        *resolver.loaded.lock().unwrap() = Some(Arc::new(loaded));
+        (resolver, asked)
+    }
+
+    #[tokio::test]
+    async fn a_dns_server_is_asked_for_both_families_and_its_answer_is_reused_for_a_moment() {
+        let (resolver, asked) = dns_server().await;
+        let both: [IpAddr; 2] = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        let mut found = resolver.resolve("shop.example").await.unwrap();
+        found.sort();
+        assert_eq!(found, both);
+        let before = asked.load(std::sync::atomic::Ordering::SeqCst);
+        resolver.resolve("shop.example").await.unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), before);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_told_apart_from_a_dns_server_that_fails() {
+        let (resolver, _) = dns_server().await;
+        assert_eq!(resolver.resolve("absent.example").await.unwrap_err().reason(), "NoSuchName");
+        assert_eq!(resolver.resolve("broken.example").await.unwrap_err().reason(), "ResolveFailed");
     }
 
     #[tokio::test]

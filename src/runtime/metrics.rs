@@ -18,8 +18,6 @@ pub struct Own {
     pub rule_duration: HistogramVec,
     /// Failed evaluations.
     pub rule_failures: IntCounter,
-    /// Messages to receivers, by result.
-    pub notifications: IntCounterVec,
     /// Reports written, by cause.
     pub report_writes: IntCounterVec,
     /// Status documents written, by kind.
@@ -90,10 +88,6 @@ impl Own {
                 "vitals_rule_failures_total",
                 "Rule evaluations that ended with an error."
             ))),
-            notifications: build!(IntCounterVec::new(
-                opts("vitals_notifications_total", "Messages to receivers, by result."),
-                &["receiver", "result"]
-            )),
             report_writes: build!(IntCounterVec::new(
                 opts("vitals_report_writes_total", "Reports written, by cause."),
                 &["reason"]

@@ -37,6 +37,14 @@ impl Source {
                 tests.insert(inner.join(format!("{name}.rs")));
                 tests.insert(inner.join(name));
             }
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
+                if let Some(named) = pair[1].strip_prefix("#[path = \"") {
+                    let file = path.parent().unwrap().join(named.trim_end_matches("\"]"));
+                    // Without the `..` that such a path may hold.
+                    tests.insert(std::fs::canonicalize(&file).unwrap_or(file));
+                }
+            }
             let below = path.strip_prefix(src).unwrap().to_owned();
             let parts: Vec<_> = below.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
             let room = (parts.len() > 1).then(|| parts[0].clone());
@@ -44,7 +52,8 @@ impl Source {
             sources.push((path.clone(), Self { shown: shown(&path), room, depth, is_test: false, code }));
         }
         for (path, source) in &mut sources {
-            source.is_test = path.ancestors().any(|part| tests.contains(part));
+            let real = std::fs::canonicalize(&*path).unwrap();
+            source.is_test = [&*path, &real].iter().any(|path| path.ancestors().any(|part| tests.contains(part)));
         }
         sources.into_iter().map(|(_, source)| source).collect()
     }

@@ -229,7 +229,7 @@ fn dashboards_are_listed_and_drawn_with_values() {
         if value.as_f64().is_some_and(|value| value > 0.0) { Ok(dashboard) } else { Err(dashboard) }
     });
     has_keys(&dashboard, &["id", "title", "description", "refresh_interval", "created_at", "updated_at", "panels"]);
-    assert_eq!(dashboard["refresh_interval"], 30);
+    assert_eq!(is_number(&dashboard["refresh_interval"]), 30.0);
     let panel = &dashboard["panels"][0];
     has_keys(panel, &["id", "title", "description", "panel_type", "layout", "metrics"]);
     has_keys(&panel["layout"], &["width", "height"]);

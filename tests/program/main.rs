@@ -20,6 +20,7 @@ mod cli_files;
 mod cli_views;
 mod endpoints;
 mod flow;
+mod harness;
 mod kill_points;
 mod metrics;
 mod places;

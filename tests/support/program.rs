@@ -165,7 +165,7 @@ impl Running {
 
     /// The pending or firing alert of this rule, if there is one.
     pub fn alert(&self, name: &str) -> Option<Value> {
-        let alerts = self.json("/alerts");
+        let alerts = self.json("/alerts?status=active,acknowledged,pending");
         alerts["alerts"].as_array().into_iter().flatten().find(|alert| alert["name"] == name).cloned()
     }
 
@@ -269,6 +269,14 @@ impl Done {
     pub fn expect_code(self, code: i32) -> Self {
         assert_no_panic(&self.stderr);
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails unless it ended with any other code than 0.
+    #[track_caller]
+    pub fn expect_failure(self) -> Self {
+        assert_no_panic(&self.stderr);
+        assert!(self.code.is_some_and(|code| code != 0), "it did not fail: {self:?}");
         self
     }
 

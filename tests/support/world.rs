@@ -58,7 +58,8 @@ impl Server {
             while let Some(request) = read_request(&mut reader) {
                 let Some((status, body)) = answer(&request) else { return };
                 let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n\r\n", body.len());
-                if stream.write_all(format!("{head}{body}").as_bytes()).is_err() {
+                let sent = stream.write_all(format!("{head}{body}").as_bytes());
+                if sent.is_err() || request.header("connection") == Some("close") {
                     return;
                 }
             }

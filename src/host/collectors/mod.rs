@@ -2,6 +2,7 @@
 
 pub(super) mod cpu;
 mod diskstats;
+mod documents;
 mod filesystem;
 pub(super) mod loadavg;
 pub(super) mod meminfo;
@@ -30,6 +31,7 @@ pub(super) struct Row {
 pub(super) const REGISTRY: &[Row] = &[
     Row { name: cpu::NAME, on: true, make: cpu::new },
     Row { name: diskstats::NAME, on: true, make: diskstats::new },
+    Row { name: documents::NAME, on: true, make: documents::new },
     Row { name: filesystem::NAME, on: true, make: filesystem::new },
     Row { name: loadavg::NAME, on: true, make: loadavg::new },
     Row { name: meminfo::NAME, on: true, make: meminfo::new },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::host::Ground;
 use crate::host::parse::{first_word, lines, misread, number};
-use crate::host::reader::KernelFile;
+use crate::host::reader::SharedFile;
 use crate::host::rows::Rows;
 use crate::model::collector::{CollectError, Collector};
 use crate::model::series::{Family, Frame, MetricKind, SeriesInfo};
@@ -12,11 +12,11 @@ use crate::model::series::{Family, Frame, MetricKind, SeriesInfo};
 pub(super) const NAME: &str = "vmstat";
 
 pub(super) fn new(ground: &Ground) -> Box<dyn Collector> {
-    Box::new(VmStat { file: KernelFile::new(ground.roots.proc.join("vmstat")), recorder: Recorder::default() })
+    Box::new(VmStat { vmstat: ground.vmstat.clone(), recorder: Recorder::default() })
 }
 
 struct VmStat {
-    file: KernelFile,
+    vmstat: SharedFile,
     recorder: Recorder,
 }
 
@@ -26,7 +26,7 @@ impl Collector for VmStat {
     }
 
     fn collect(&mut self, out: &mut Frame) -> Result<(), CollectError> {
-        self.recorder.record(self.file.read()?, out)
+        self.vmstat.with(out.at, |text| self.recorder.record(text, out))
     }
 }
 

@@ -39,6 +39,9 @@ pub enum CheckSpec {
 }
 
 impl CheckSpec {
+    /// The words of all kinds that this build can run.
+    pub const KINDS: [&'static str; 7] = ["http", "tcp", "disk", "memory", "cpu", "load", "composite"];
+
     /// The kind's word, as in the resource.
     #[must_use]
     pub fn kind(&self) -> &'static str {

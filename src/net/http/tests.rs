@@ -394,6 +394,30 @@ async fn https_to_a_plain_port_says_so() {
 }
 
 #[tokio::test]
+async fn a_peer_that_is_silent_in_the_handshake_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let error = client().send(&https(port, Tls::new(None, true, None).unwrap()), shortly()).await.unwrap_err();
+    assert_eq!(error.reason(), "TlsTimeout", "{error}");
+}
+
+#[tokio::test]
+async fn an_ipv6_address_in_brackets_is_reached() {
+    // Some build machines have no IPv6 at all.
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(String::from_utf8_lossy(&buffer[..read]).contains(&format!("host: [::1]:{port}\r\n")));
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    });
+    let request = Request::get(Url::parse(&format!("http://[::1]:{port}/")).unwrap());
+    assert_eq!(client().send(&request, soon()).await.unwrap().status, 204);
+}
+
+#[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
     let request = Request { redirects: 5, ..https(1, Tls::default()) };
     let error =
