@@ -53,11 +53,13 @@ pub struct FleetConfig {
     pub history: usize,
     /// Where people read more, without a closing slash; may be empty.
     pub base_url: String,
+    /// Whether the leader writes counts of alerts as `ALERTS`: not where it shares a store with an agent that does.
+    pub alerts_series: bool,
 }
 
 impl Default for FleetConfig {
     fn default() -> Self {
-        Self { operator_namespace: None, history: 1000, base_url: String::new() }
+        Self { operator_namespace: None, history: 1000, base_url: String::new(), alerts_series: false }
     }
 }
 
