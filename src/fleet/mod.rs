@@ -18,6 +18,8 @@ mod store_engine;
 mod views;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
