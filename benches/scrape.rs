@@ -79,13 +79,13 @@ async fn serve() -> Result<()> {
     let disable = every.iter().filter(|name| !COLLECTORS.contains(name)).map(ToString::to_string).collect();
     let selection = Selection { enable: COLLECTORS.iter().map(ToString::to_string).collect(), disable };
     let collection = Collection::new(collectors(&Roots::default(), &selection)?);
-    let state = Arc::new(Mutex::new((collection, Frame::default())));
+    let state = Arc::new(Mutex::new((collection, Frame::default(), vitals::export::text::Writer::new())));
     let answer = move || {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (collection, frame) = &mut *state;
+        let (collection, frame, writer) = &mut *state;
         collection.collect(jiff::Timestamp::now().as_millisecond(), frame);
         let mut body = Vec::new();
-        vitals::export::text::write(&[frame], &mut body);
+        writer.write(&[frame], &mut body);
         ([("content-type", vitals::export::text::CONTENT_TYPE)], body)
     };
     let router = axum::Router::new().route("/metrics", axum::routing::get(|| async move { answer() }));

@@ -1,5 +1,7 @@
 //! The HTTP contract: every endpoint asked over a real connection, its answer compared with what is promised.
 
+#[path = "web/cli.rs"]
+mod cli;
 #[path = "web/client.rs"]
 mod client;
 #[path = "web/fake.rs"]

@@ -6,8 +6,8 @@
 
 pub mod check_series;
 pub mod check_state;
-pub mod history_file;
 mod exposition;
+pub mod history_file;
 mod loops;
 pub mod pace;
 mod report;

@@ -9,7 +9,7 @@ use crate::check::RunNowError;
 use crate::model::health::Health;
 use crate::model::object::ObjectKey;
 use crate::model::series::{Family, Frame, MetricKind, Millis, SeriesInfo};
-use crate::model::view::{ProbeView, RunView};
+use crate::model::view::{CheckView, ProbeView, RunView};
 use crate::runtime::clock;
 
 /// A loop that has not gone round for this long stands still.
@@ -38,6 +38,21 @@ pub struct SlotView {
     pub success_rate: Option<f64>,
     /// Percent of failed runs in the window.
     pub error_rate: Option<f64>,
+}
+
+impl SlotView {
+    /// Fills in what the roll-up does not know: the last run.
+    pub fn fill(self, view: &mut CheckView) {
+        view.last_check = self.last_check;
+        view.duration_ms = self.duration_ms;
+        view.phases = self.phases;
+        view.details = self.details;
+        view.success_rate = self.success_rate;
+        view.error_rate = self.error_rate;
+        if view.message.is_empty() {
+            view.message = self.message;
+        }
+    }
 }
 
 /// One rule as the agent knows it.

@@ -73,7 +73,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let node = 0..NODES.len();
     let rule = 0..RULES.len();
-    let cut = prop_oneof![Just(Cut::BeforeIntent), Just(Cut::BeforeSend), Just(Cut::AfterSend), Just(Cut::BeforeOutcome)];
+    let cut =
+        prop_oneof![Just(Cut::BeforeIntent), Just(Cut::BeforeSend), Just(Cut::AfterSend), Just(Cut::BeforeOutcome)];
     prop_oneof![
         8 => (node.clone(), rule.clone()).prop_map(|(node, rule)| Step::Flip(node, rule)),
         8 => (1u8..12).prop_map(Step::Pass),
@@ -131,7 +132,9 @@ impl Agent {
     fn slots(&self) -> Vec<(u32, u64, usize)> {
         let place = |name: &str| RULES.iter().position(|rule| *rule == name);
         let rules = self.plan.rules.iter();
-        rules.filter_map(|(key, rule)| Some((rule.slot.as_ref()?.slot, rule.slot.as_ref()?.rev, place(&key.name)?))).collect()
+        rules
+            .filter_map(|(key, rule)| Some((rule.slot.as_ref()?.slot, rule.slot.as_ref()?.rev, place(&key.name)?)))
+            .collect()
     }
 
     fn adopt(&mut self, plan: &Arc<FleetPlan>) {
@@ -160,7 +163,9 @@ impl Agent {
     /// Evaluates every rule and writes a report.
     fn turn(&mut self, now: Seconds) -> Report {
         for (slot, _, rule) in self.slots() {
-            let Some((_, fleet_rule)) = self.plan.rules.iter().find(|(key, _)| &*key.name == RULES[rule]) else { continue };
+            let Some((_, fleet_rule)) = self.plan.rules.iter().find(|(key, _)| &*key.name == RULES[rule]) else {
+                continue;
+            };
             let outcome = match (self.warm > 0, self.holds[rule]) {
                 (true, _) => Outcome::Warming,
                 (false, true) => Outcome::Samples(vec![(labels(rule), 1.0)]),
@@ -171,13 +176,8 @@ impl Agent {
         }
         self.warm = self.warm.saturating_sub(1);
         self.seq += 1;
-        let head = Report {
-            epoch: self.epoch,
-            seq: self.seq,
-            renew_time: now,
-            plan_rev: self.plan.rev,
-            ..Report::default()
-        };
+        let head =
+            Report { epoch: self.epoch, seq: self.seq, renew_time: now, plan_rev: self.plan.rev, ..Report::default() };
         let states = self.lives.iter().map(|(slot, life)| RuleState { slot: *slot, severity: "high", life });
         let mut report = assemble(head, states);
         if std::mem::take(&mut self.truncate) {
@@ -379,7 +379,8 @@ impl World {
             if cut == Some(Cut::AfterSend) {
                 return self.die();
             }
-            let failure = SendFailure { retryable: true, retry_after: None, reason: "No".into(), message: String::new() };
+            let failure =
+                SendFailure { retryable: true, retry_after: None, reason: "No".into(), message: String::new() };
             self.desk.finish(intent.key(), if refused { Err(failure) } else { Ok(()) }, now);
             if cut == Some(Cut::BeforeOutcome) {
                 return self.die();
@@ -485,7 +486,12 @@ fn nobody_was_paged_twice(world: &World) {
         for alert in &heard.alerts {
             if let Some((key, at)) = first.insert(*alert, (&heard.key, heard.at)) {
                 let repeat_is_due = !alert.2 && heard.at - at >= 4 * 3600;
-                assert!(key == heard.key || repeat_is_due, "{alert:?} at {at} as {key} and at {} as {}", heard.at, heard.key);
+                assert!(
+                    key == heard.key || repeat_is_due,
+                    "{alert:?} at {at} as {key} and at {} as {}",
+                    heard.at,
+                    heard.key
+                );
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The public contract: the seven resources of group `vitals.dev`, their CRDs and their local validation.
 
+#![allow(clippy::duplicated_attributes, reason = "each printer column repeats the words of the others")]
+
 mod agentreport;
 mod alertreceiver;
 mod alertrule;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::http::tests::env;
+use super::testing::env;
 use super::*;
 use crate::model::duration::Span;
 use crate::model::health::Health;

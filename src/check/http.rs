@@ -294,5 +294,4 @@ fn name(field: &str, text: &str) -> Result<HeaderName, CheckError> {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
-pub(crate) mod tests;
+mod tests;

@@ -97,3 +97,5 @@ fn unreadable(error: &HostError) -> Verdict {
 
 #[cfg(test)]
 mod host_tests;
+#[cfg(test)]
+mod testing;

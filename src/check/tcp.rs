@@ -110,7 +110,7 @@ mod tests {
 
     use tokio::net::TcpListener;
 
-    use super::super::http::tests::env;
+    use super::super::testing::env;
     use super::*;
     use crate::model::Health;
 

@@ -343,5 +343,4 @@ impl Track {
 }
 
 #[cfg(test)]
-#[path = "track_tests.rs"]
 mod tests;

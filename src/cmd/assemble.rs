@@ -8,22 +8,21 @@ use anyhow::bail;
 use crate::agent::{self, Agent, history_file};
 use crate::check::scheduler::Build;
 use crate::check::{CheckEnv, SchedulerConfig, build};
-use crate::compile::{Previous, Settings};
+use crate::compile::Previous;
 use crate::host::{Collection, Roots, Selection, collectors};
 use crate::local::files::FileProblem;
 use crate::local::installation::{self, Installation, Sources};
 use crate::local::last_good::LastGood;
 use crate::local::plan_channel::{channel, last_plan};
 use crate::local::report_file::{ReportFile, TakesReports};
+use crate::model::Span;
 use crate::model::collector::Collector;
-use crate::model::{Labels, Span};
-use crate::net::{DialPolicy, Dialer};
+use crate::net::Dialer;
 use crate::runtime::durable::StateDir;
 use crate::runtime::tasks::Tasks;
-use crate::store::{Store, StoreConfig};
 
 use super::doors::ToFleet;
-use super::leader;
+use super::{ground, leader};
 
 /// How often the host is read for history.
 const COLLECT_EVERY: Span = Span::seconds(15);
@@ -50,8 +49,6 @@ pub struct Plan {
 pub struct Assembled {
     /// The installation.
     pub installation: Arc<Installation>,
-    /// The settings of the first reading.
-    pub settings: Settings,
     /// The mistakes of the first reading.
     pub problems: Vec<FileProblem>,
     /// The files of the first reading.
@@ -66,12 +63,6 @@ impl Assembled {
     pub fn config_annotation(&self, name: &str) -> Option<String> {
         self.config.as_ref()?.get(name).cloned()
     }
-}
-
-/// This machine's name.
-#[must_use]
-pub fn node_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Starts everything but the web server.
@@ -90,16 +81,9 @@ pub async fn assemble(plan: Plan, tasks: &Tasks) -> anyhow::Result<Assembled> {
         bail!("there is nothing to run\n{}", lines.join("\n"));
     }
     let settings = read.settings.clone();
-    let node = node_name();
-    plan.dialer.set_policy(dial_policy(&settings)?);
-    let identity = [("job", settings.job.as_str()), ("instance", &node), ("node", &node)];
-    let extra = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let store = Arc::new(Store::new(StoreConfig {
-        identity: Labels::from_pairs(identity.into_iter().chain(extra)),
-        selected_retention: settings.retention,
-        max_bytes: usize::try_from(settings.max_memory).unwrap_or(usize::MAX),
-        ..StoreConfig::default()
-    }));
+    let node = ground::node_name();
+    plan.dialer.set_policy(ground::dial_policy(&settings)?);
+    let store = ground::store(&settings, &node);
     tell(history_file::restore(&store, &state.file("history")));
     store.select(read.compiled.selectors.clone());
     let fleet = leader::open(&state, &store, &node, &plan.dialer, &plan.base_url).await?;
@@ -151,14 +135,5 @@ pub async fn assemble(plan: Plan, tasks: &Tasks) -> anyhow::Result<Assembled> {
         first,
         last_good,
     };
-    Ok(Assembled { installation: Installation::new(parts, read), settings, problems, files, config, _state: state })
-}
-
-fn dial_policy(settings: &Settings) -> anyhow::Result<DialPolicy> {
-    let parse = |list: &[String]| list.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>();
-    Ok(DialPolicy {
-        allow: parse(&settings.allow_networks)?,
-        deny: parse(&settings.deny_networks)?,
-        ..DialPolicy::local()
-    })
+    Ok(Assembled { installation: Installation::new(parts, read), problems, files, config, _state: state })
 }

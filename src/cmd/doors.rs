@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::alert::desk::SendFailure;
 use crate::fleet::{Deliver, Fleet};
+use crate::local::installation::Installation;
 use crate::local::report_file::TakesReports;
 use crate::model::Span;
 use crate::model::check::BoxFuture;
@@ -11,7 +12,6 @@ use crate::model::fleet_plan::Integration;
 use crate::model::notification::Notification;
 use crate::model::ports::Exposition;
 use crate::model::report::Report;
-use crate::local::installation::Installation;
 use crate::notify::Sender;
 
 /// Carries messages from the fleet to receivers.

@@ -1,9 +1,13 @@
 //! Composition roots: one file a command, wiring only. Nothing here decides anything.
 
 mod assemble;
+mod check;
+mod client;
 mod crds;
 mod doors;
+mod ground;
 mod leader;
+mod once;
 mod run;
 mod screen;
 mod settings;
@@ -28,8 +32,18 @@ pub struct Cli {
 enum Command {
     /// Run everything in one process, without a cluster, from the same files that a cluster gets.
     Run(run::Args),
+    /// Run the checks once: exit 0 healthy, 1 unhealthy, 2 bad input, 3 degraded or unknown.
+    Check(check::Args),
     /// Say what is wrong with resource files: file, line, field and what to write instead.
     Validate(validate::Args),
+    /// Show resources and alerts of a running server.
+    Get(client::GetArgs),
+    /// Say why a check or a rule is as it is, and what to do next.
+    Why(client::WhyArgs),
+    /// Evaluate a PromQL expression on a running server.
+    Query(client::QueryArgs),
+    /// Acknowledge an alert: stop its repeats until it resolves.
+    Ack(client::AckArgs),
     /// Print the custom resource definitions.
     Crds(crds::Args),
 }
@@ -42,7 +56,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
         Command::Validate(args) => validate::run(&args),
+        Command::Get(args) => client::get(args),
+        Command::Why(args) => client::why(&args),
+        Command::Query(args) => client::query(&args),
+        Command::Ack(args) => client::ack(&args),
         Command::Crds(args) => crds::run(&args),
     };
     outcome.unwrap_or_else(|why| {
@@ -61,4 +80,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .thread_name("vitals")
         .enable_all()
         .build()?)
+}
+
+/// The runtime of commands that end by themselves.
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().max_blocking_threads(4).enable_all().build()?)
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::assemble::{Assembled, Plan, assemble};
 use super::doors::Metrics;
-use super::screen;
+use super::screen::Paper;
 use super::settings::Flags;
 use crate::local::demo_targets::{self, DemoTargets};
 use crate::local::installation::Installation;
@@ -49,7 +49,10 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::start(args.flags.log_format, &args.flags.log_level).map_err(anyhow::Error::msg)?;
     if !args.host.is_loopback() {
-        bail!("--host {}: only loopback addresses are served by this version, since nobody is asked who they are; write 127.0.0.1", args.host);
+        bail!(
+            "--host {}: only loopback addresses are served by this version, since nobody is asked who they are; write 127.0.0.1",
+            args.host
+        );
     }
     super::runtime()?.block_on(serve(args))
 }
@@ -75,11 +78,11 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let state_dir = plan.state_dir.clone();
     let assembled = assemble(plan, &tasks).await?;
     let installation = Arc::clone(&assembled.installation);
-    screen::started(&url, &state_dir, &assembled.files, &assembled.problems);
+    let paper = Paper::start(&url, &state_dir, &assembled.files, &assembled.problems);
     start_demo_targets(&assembled, &tasks).await;
     spawn_web(listener, bind, &installation, &tasks);
-    spawn_reload(args.paths, &installation, &tasks);
-    tasks.spawn("screen", screen::follow(Arc::clone(&installation), url, tasks.stop().clone()));
+    spawn_reload(args.paths, &installation, &paper, &tasks);
+    tasks.spawn("screen", paper.follow(Arc::clone(&installation), tasks.stop().clone()));
     tasks.stop().cancelled().await;
     if !tasks.finish(LAST_WORDS).await {
         tracing::warn!("some tasks did not end in time; what they had to keep is kept");
@@ -116,8 +119,8 @@ pub(super) fn spawn_web(listener: TcpListener, bind: SocketAddr, installation: &
     });
 }
 
-fn spawn_reload(paths: Vec<PathBuf>, installation: &Arc<Installation>, tasks: &Tasks) {
-    let (installation, stop) = (Arc::clone(installation), tasks.stop().clone());
+fn spawn_reload(paths: Vec<PathBuf>, installation: &Arc<Installation>, paper: &Paper, tasks: &Tasks) {
+    let (installation, paper, stop) = (Arc::clone(installation), paper.clone(), tasks.stop().clone());
     tasks.spawn("reload", async move {
         let mut watch = Watch::new(&paths);
         loop {
@@ -128,7 +131,7 @@ fn spawn_reload(paths: Vec<PathBuf>, installation: &Arc<Installation>, tasks: &T
             let reading = Arc::clone(&installation);
             // Reading files blocks, and writing the plan waits for the disk.
             if let Ok(problems) = tokio::task::spawn_blocking(move || reading.reload()).await {
-                screen::reloaded(&problems);
+                paper.reloaded(&problems).await;
             }
         }
     });

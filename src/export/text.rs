@@ -1,8 +1,10 @@
 //! The text exposition format 0.0.4, as Prometheus scrapes it.
 
+use std::sync::Arc;
+
 use super::families::groups;
 use crate::model::number;
-use crate::model::series::{Family, Frame};
+use crate::model::series::{Family, Frame, Reading, SeriesInfo};
 
 /// The format's media type.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -10,13 +12,78 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Appends the readings of all frames. A family that several frames share is written once, with all its series; of two
 /// readings of one series the first is written.
 pub fn write(frames: &[&Frame], out: &mut Vec<u8>) {
-    out.reserve(frames.iter().map(|frame| frame.readings.len() * 96).sum());
+    out.reserve(frames.iter().map(|frame| frame.readings.len() * 128).sum());
     for group in groups(frames) {
         header(group.family, out);
         for reading in group.readings() {
             out.extend_from_slice(reading.series.text.as_bytes());
             out.extend_from_slice(number::text(reading.value).as_bytes());
             out.push(b'\n');
+        }
+    }
+}
+
+/// Writes the same series again and again, as a scraped process does: what stands between the numbers is kept.
+///
+/// As long as the frames bring the same series in the same order, a scrape copies one text from front to back and reads
+/// nothing of the series themselves.
+#[derive(Default)]
+pub struct Writer {
+    series: Vec<Arc<SeriesInfo>>,
+    /// Where the text before each series' number ends.
+    ends: Vec<usize>,
+    text: Vec<u8>,
+}
+
+impl Writer {
+    /// A writer that knows no series yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends the readings of all frames, exactly as [`write`] does.
+    pub fn write(&mut self, frames: &[&Frame], out: &mut Vec<u8>) {
+        if !self.knows(frames) {
+            self.learn(frames);
+        }
+        if self.series.is_empty() {
+            return write(frames, out);
+        }
+        // A number has 17 digits at most, nearly always far fewer.
+        out.reserve(self.text.len() + 12 * self.ends.len());
+        let mut start = 0;
+        for (reading, &end) in frames.iter().flat_map(|frame| &frame.readings).zip(&self.ends) {
+            out.extend_from_slice(&self.text[start..end]);
+            out.extend_from_slice(number::text(reading.value).as_bytes());
+            out.push(b'\n');
+            start = end;
+        }
+    }
+
+    fn knows(&self, frames: &[&Frame]) -> bool {
+        let count: usize = frames.iter().map(|frame| frame.readings.len()).sum();
+        let mut readings = frames.iter().flat_map(|frame| &frame.readings).zip(&self.series);
+        count == self.series.len() && readings.all(|(reading, series)| Arc::ptr_eq(&reading.series, series))
+    }
+
+    /// Keeps the text between the numbers, if the readings are already in the order in which they are written.
+    fn learn(&mut self, frames: &[&Frame]) {
+        *self = Self::default();
+        let mut readings = frames.iter().flat_map(|frame| &frame.readings);
+        for group in groups(frames) {
+            header(group.family, &mut self.text);
+            for reading in group.readings() {
+                if !readings.next().is_some_and(|next: &Reading| std::ptr::eq(next, reading)) {
+                    return *self = Self::default();
+                }
+                self.text.extend_from_slice(reading.series.text.as_bytes());
+                self.ends.push(self.text.len());
+                self.series.push(Arc::clone(&reading.series));
+            }
+        }
+        if readings.next().is_some() {
+            *self = Self::default();
         }
     }
 }
@@ -35,13 +102,13 @@ fn header(family: &Family, out: &mut Vec<u8>) {
 
 /// In help texts only backslashes and line ends are escaped.
 fn escape_help(help: &str, out: &mut Vec<u8>) {
-    for &byte in help.as_bytes() {
-        match byte {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            byte => out.push(byte),
-        }
+    let mut rest = help.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\n')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(if rest[at] == b'\n' { b"\\n" } else { b"\\\\" });
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -95,6 +162,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_writer_notices_every_change_of_the_series() {
+        let family = Family::new("f", "F.", MetricKind::Gauge);
+        let [a, b] = ["a", "b"].map(|name| SeriesInfo::new(&family, &[("l", name)]));
+        let mut writer = Writer::new();
+        for readings in
+            [&[(&a, 1.0), (&b, 2.0)][..], &[(&a, 3.0), (&b, 4.0)], &[(&b, 5.0), (&a, 6.0)], &[(&a, 7.0)], &[]]
+        {
+            let frame = frame(readings);
+            let mut out = Vec::new();
+            writer.write(&[&frame], &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), written(&[&frame]));
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_the_frames_hold_each_family_has_one_header_and_each_series_one_line(
@@ -114,7 +196,14 @@ mod tests {
                 }
                 frame
             }).collect();
-            let text = written(&frames.iter().collect::<Vec<_>>());
+            let frames: Vec<&Frame> = frames.iter().collect();
+            let text = written(&frames);
+            let mut writer = Writer::new();
+            for _ in 0..2 {
+                let mut again = Vec::new();
+                writer.write(&frames, &mut again);
+                prop_assert_eq!(String::from_utf8(again).unwrap(), text.clone());
+            }
             let mut lines = HashSet::new();
             let mut family = String::new();
             for line in text.strip_suffix('\n').unwrap_or("").split('\n').filter(|line| !line.is_empty()) {

@@ -8,7 +8,11 @@ use crate::model::series::{Family, Frame, MetricKind, SeriesInfo};
 
 /// Families with their help; `ALERTS` is not among them, since agents print their own.
 const FAMILIES: [(&str, &str, MetricKind); 8] = [
-    ("vitals_healthcheck_health", "Health of a check: 1 healthy, 0.5 degraded, 0 unhealthy, -1 unknown.", MetricKind::Gauge),
+    (
+        "vitals_healthcheck_health",
+        "Health of a check: 1 healthy, 0.5 degraded, 0 unhealthy, -1 unknown.",
+        MetricKind::Gauge,
+    ),
     ("vitals_healthcheck_nodes", "Results of a check, by health.", MetricKind::Gauge),
     ("vitals_agent_up", "Whether a node's agent can be believed.", MetricKind::Gauge),
     ("system_health_status", "Overall health: 1 healthy, 0.5 degraded, 0 unhealthy, -1 unknown.", MetricKind::Gauge),

@@ -37,11 +37,11 @@ use crate::model::series::Millis;
 use crate::model::view::{AckView, AlertView};
 pub use clock::{Clock, Now, SystemClock};
 pub use cluster_rules::Engine;
-pub use store_engine::StoreEngine;
 pub use delivery::Deliver;
 pub use judge::{Counts, SystemInput, judge, needed};
 pub use once::roll_up_once;
 pub use rollup::{Failing, Rollup};
+pub use store_engine::StoreEngine;
 
 /// Longest comment of an acknowledgement, in characters.
 const LONGEST_COMMENT: usize = 1024;

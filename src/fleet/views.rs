@@ -8,7 +8,7 @@ use super::{Counts, Fleet, SystemInput};
 use crate::alert::desk::{Case, covers, is_active, value_text};
 use crate::alert::episode::Episode;
 use crate::model::Health;
-use crate::model::fleet_plan::{FleetRule, RuleScope, SilenceTarget};
+use crate::model::fleet_plan::{FleetCheck, FleetRule, RuleScope, SilenceTarget};
 use crate::model::object::ObjectKey;
 use crate::model::series::Millis;
 use crate::model::severity::Severity;
@@ -45,36 +45,7 @@ impl Fleet {
     #[must_use]
     pub fn checks(&self) -> Vec<CheckView> {
         let core = self.core();
-        core.plan
-            .checks
-            .iter()
-            .map(|(key, check)| {
-                let rollup = core.rollups.get(key);
-                CheckView {
-                    key: key.clone(),
-                    kind: check.kind.to_owned(),
-                    target: check.target.clone(),
-                    component_type: check.component_type.clone(),
-                    critical: check.critical,
-                    health: rollup.map_or(Health::Unknown, |rollup| rollup.health),
-                    reason: rollup.map_or_else(|| "NoResult".to_owned(), |rollup| rollup.reason.clone()),
-                    message: rollup.map_or_else(String::new, |rollup| rollup.message.clone()),
-                    since: rollup.map(|rollup| rollup.since),
-                    last_check: None,
-                    duration_ms: None,
-                    interval_ms: check.interval.as_millis(),
-                    timeout_ms: check.timeout.as_millis(),
-                    success_rate: None,
-                    error_rate: None,
-                    summary: rollup.map_or_else(String::new, Rollup::summary),
-                    suspended: check.suspended,
-                    phases: Vec::new(),
-                    details: BTreeMap::new(),
-                    labels: check.labels.clone(),
-                    depends_on: check.depends_on.clone(),
-                }
-            })
-            .collect()
+        core.plan.checks.iter().map(|(key, check)| check_view(key, check, core.rollups.get(key))).collect()
     }
 
     /// One check with its counts and what fails where.
@@ -220,6 +191,33 @@ impl Fleet {
     pub fn notification_counts(&self) -> Vec<(ObjectKey, &'static str, u64)> {
         let core = self.core();
         core.desk.counts().iter().map(|((receiver, fate), count)| (receiver.clone(), *fate, *count)).collect()
+    }
+}
+
+/// A check as rolled up; what an agent knows of its own runs is left open.
+pub(super) fn check_view(key: &ObjectKey, check: &FleetCheck, rollup: Option<&Rollup>) -> CheckView {
+    CheckView {
+        key: key.clone(),
+        kind: check.kind.to_owned(),
+        target: check.target.clone(),
+        component_type: check.component_type.clone(),
+        critical: check.critical,
+        health: rollup.map_or(Health::Unknown, |rollup| rollup.health),
+        reason: rollup.map_or_else(|| "NoResult".to_owned(), |rollup| rollup.reason.clone()),
+        message: rollup.map_or_else(String::new, |rollup| rollup.message.clone()),
+        since: rollup.map(|rollup| rollup.since),
+        last_check: None,
+        duration_ms: None,
+        interval_ms: check.interval.as_millis(),
+        timeout_ms: check.timeout.as_millis(),
+        success_rate: None,
+        error_rate: None,
+        summary: rollup.map_or_else(String::new, Rollup::summary),
+        suspended: check.suspended,
+        phases: Vec::new(),
+        details: BTreeMap::new(),
+        labels: check.labels.clone(),
+        depends_on: check.depends_on.clone(),
     }
 }
 

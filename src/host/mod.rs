@@ -14,6 +14,7 @@ mod rows;
 mod slow;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use collection::Collection;
 pub use error::HostError;
@@ -86,7 +87,13 @@ struct Ground {
     stat: SharedFile,
     meminfo: SharedFile,
     vmstat: SharedFile,
+    /// How old may be what seldom changes and costs a system call of its own (udev's data, clock sources, counters of
+    /// single interfaces that no list has).
+    patience: Duration,
 }
+
+/// No longer than the usual scrape interval, so that a usual scrape tells only fresh values.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The collectors that a selection names, in the order of the registry.
 ///
@@ -116,6 +123,7 @@ pub fn collectors_with(
         stat: SharedFile::new(roots.proc.join("stat")),
         meminfo: SharedFile::new(roots.proc.join("meminfo")),
         vmstat: SharedFile::new(roots.proc.join("vmstat")),
+        patience: PATIENCE,
     };
     let named = |list: &[String], name: &str| list.iter().any(|listed| listed == name);
     Ok(collectors::REGISTRY

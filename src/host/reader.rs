@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -18,6 +19,9 @@ use crate::model::series::Millis;
 /// The largest file that is read: enough for `/proc/stat` of 4,000 interrupts and for 20,000 mounts.
 const LIMIT: usize = 4 << 20;
 const FIRST_ROOM: usize = 4096;
+/// The kernel hands out lists as whole lines, about a page at a time. Where lines are shorter than this, so short an
+/// answer is the whole list, and asking for more can be saved.
+const SHORT: usize = 2048;
 /// Attributes of `/sys` that may stay open at the same time, far below the usual limit of 1,024 descriptors.
 const OPEN_ATTRIBUTES: usize = 400;
 
@@ -27,17 +31,23 @@ pub(crate) struct KernelFile {
     descriptor: Option<OwnedFd>,
     buffer: Vec<u8>,
     may_be_empty: bool,
+    has_long_lines: bool,
 }
 
 impl KernelFile {
     /// A file that is never empty: container runtimes mask files by showing them empty, which must count as a failure.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, descriptor: None, buffer: Vec::new(), may_be_empty: false }
+        Self { path, descriptor: None, buffer: Vec::new(), may_be_empty: false, has_long_lines: false }
     }
 
     /// A file that is empty when there is nothing to tell (`diskstats` without a disk).
     pub(crate) fn maybe_empty(path: PathBuf) -> Self {
         Self { may_be_empty: true, ..Self::new(path) }
+    }
+
+    /// A file whose lines may be longer than two kilobytes (`mountinfo`).
+    pub(crate) fn with_long_lines(path: PathBuf) -> Self {
+        Self { has_long_lines: true, ..Self::new(path) }
     }
 
     /// The whole text as it is now.
@@ -53,7 +63,7 @@ impl KernelFile {
 
     fn try_read(&mut self) -> io::Result<usize> {
         let length = match &self.descriptor {
-            Some(descriptor) => match fill(descriptor, &mut self.buffer) {
+            Some(descriptor) => match fill(descriptor, &mut self.buffer, self.has_long_lines) {
                 Err(error) if is_gone(&error) => {
                     self.descriptor = None;
                     self.open_and_read()?
@@ -73,7 +83,7 @@ impl KernelFile {
 
     fn open_and_read(&mut self) -> io::Result<usize> {
         let descriptor = open(&self.path)?;
-        let length = fill(&descriptor, &mut self.buffer)?;
+        let length = fill(&descriptor, &mut self.buffer, self.has_long_lines)?;
         self.descriptor = Some(descriptor);
         Ok(length)
     }
@@ -178,6 +188,27 @@ impl Attribute {
     }
 }
 
+/// Lets through at most one in a period: for what seldom changes and still costs a system call to ask for.
+pub(crate) struct Gate {
+    period: Duration,
+    passed: Option<Instant>,
+}
+
+impl Gate {
+    pub(crate) fn new(period: Duration) -> Self {
+        Self { period, passed: None }
+    }
+
+    /// Whether the period is over; the first time it is.
+    pub(crate) fn passes(&mut self) -> bool {
+        let passes = self.passed.is_none_or(|passed| passed.elapsed() >= self.period);
+        if passes {
+            self.passed = Some(Instant::now());
+        }
+        passes
+    }
+}
+
 fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?)
 }
@@ -186,8 +217,8 @@ fn pread(descriptor: &OwnedFd, room: &mut [u8], offset: usize) -> io::Result<usi
     Ok(rustix::io::retry_on_intr(|| rustix::io::pread(descriptor, &mut *room, offset as u64))?)
 }
 
-/// Reads to the end, which only a read of nothing tells: the kernel hands out lists about a page at a time.
-fn fill(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+/// Reads to the end, which only a read of nothing tells, or a first read that is [`SHORT`].
+fn fill(descriptor: &OwnedFd, buffer: &mut Vec<u8>, has_long_lines: bool) -> io::Result<usize> {
     let mut length = 0;
     loop {
         if length == buffer.len() {
@@ -198,6 +229,7 @@ fn fill(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
         }
         match pread(descriptor, &mut buffer[length..], length)? {
             0 => return Ok(length),
+            read if length == 0 && read < SHORT && !has_long_lines => return Ok(read),
             read => length += read,
         }
     }

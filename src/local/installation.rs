@@ -183,11 +183,5 @@ fn refused_view(problem: &FileProblem) -> RefusedView {
         Some((kind, key)) => (kind.to_string(), key.to_string()),
         None => ("File".to_owned(), problem.file.display().to_string()),
     };
-    RefusedView {
-        kind,
-        object,
-        at: problem.place(),
-        reason: problem.reason.to_owned(),
-        message: problem.to_string(),
-    }
+    RefusedView { kind, object, at: problem.place(), reason: problem.reason.to_owned(), message: problem.to_string() }
 }

@@ -20,15 +20,7 @@ impl Installation {
         let known = slots.iter().filter_map(|slot| self.agent.check_slot(*slot));
         // The target that looks like the whole check does; else the first.
         let Some(last) = known.max_by_key(|slot| (slot.health == view.health, slot.last_check)) else { return view };
-        view.last_check = last.last_check;
-        view.duration_ms = last.duration_ms;
-        view.phases = last.phases;
-        view.details = last.details;
-        view.success_rate = last.success_rate;
-        view.error_rate = last.error_rate;
-        if view.message.is_empty() {
-            view.message = last.message;
-        }
+        last.fill(&mut view);
         view
     }
 

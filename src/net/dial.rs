@@ -139,5 +139,4 @@ impl Dialer {
 }
 
 #[cfg(test)]
-#[path = "dial_tests.rs"]
 mod tests;

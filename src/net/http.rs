@@ -240,10 +240,9 @@ where
     let answer = drive(connection.as_mut(), pin!(sender.send_request(wire))).await.map_err(failed)?;
     let (head, mut incoming) = answer.into_parts();
     phases.enter(Phase::Transfer);
-    if limit > 0 && head.status.is_redirection() {
-        if let Some(location) = head.headers.get(LOCATION) {
-            return redirect(request, head.status, location, hops, limit).map(|next| Step::Next(Box::new(next)));
-        }
+    let location = head.headers.get(LOCATION).filter(|_| limit > 0 && head.status.is_redirection());
+    if let Some(location) = location {
+        return redirect(request, head.status, location, hops, limit).map(|next| Step::Next(Box::new(next)));
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
@@ -398,5 +397,4 @@ fn is_io(error: &hyper::Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

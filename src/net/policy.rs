@@ -269,5 +269,4 @@ pub fn literal(host: &str) -> Result<Option<IpAddr>, Refusal> {
 }
 
 #[cfg(test)]
-#[path = "policy_tests.rs"]
 mod tests;

@@ -94,6 +94,8 @@ pub(super) struct Call {
     pub args: Vec<Expr>,
     /// Where it stands in the text.
     pub place: super::error::Place,
+    /// Where its first argument stands.
+    pub first_place: super::error::Place,
     /// The regular expression of a `label_replace`.
     pub pattern: Option<regex::Regex>,
 }
@@ -105,7 +107,8 @@ pub(super) struct Aggregate {
     pub param: Option<Expr>,
     pub inner: Expr,
     pub grouping: Grouping,
-    pub place: super::error::Place,
+    /// Where its parameter (or else its expression) stands in the text.
+    pub first_place: super::error::Place,
 }
 
 /// How an aggregation or a match chooses labels.

@@ -13,7 +13,7 @@ pub enum QueryError {
         /// What is accepted.
         max: usize,
     },
-    /// The text nests deeper than [`super::MAX_DEPTH`].
+    /// The text nests deeper than [`super::MAX_NESTING`], or chains longer than [`super::MAX_DEPTH`].
     #[error(
         "{place}: the expression nests deeper than {max} levels: split it with recording rules or use a regular expression instead of a long chain"
     )]

@@ -34,8 +34,10 @@ use eval::{Sample, Val};
 
 /// Longest text of an expression, in bytes.
 pub const MAX_TEXT: usize = 64 * 1024;
-/// Deepest nesting of an expression; long chains of one operator count as nesting.
+/// Most operators in a chain such as `a or b or c`, and the highest tree that an expression may be.
 pub const MAX_DEPTH: usize = 256;
+/// Deepest nesting of parentheses and calls. Lower than the tree's height: reading costs more stack than evaluating.
+pub const MAX_NESTING: usize = 100;
 /// Step of a subquery that gives none, in milliseconds.
 const DEFAULT_SUBQUERY_STEP: i64 = 60_000;
 /// Times beyond this (the year 275760) are refused, so that arithmetic with them never overflows.
@@ -115,12 +117,6 @@ pub struct Note {
     pub message: String,
 }
 
-impl Note {
-    fn warning(message: String) -> Self {
-        Self { warning: true, message }
-    }
-}
-
 impl Query {
     /// Reads an expression.
     ///
@@ -167,7 +163,7 @@ impl Query {
     /// # Errors
     /// A limit was exceeded, labels were ambiguous, or an argument was not acceptable.
     pub fn instant(&self, series: &dyn Series, at: Millis, limits: &Limits) -> Result<Value, QueryError> {
-        self.instant_noting(series, at, limits, &mut Vec::new())
+        self.ask_instant(series, at, limits, None)
     }
 
     /// As [`Query::instant`]; appends what is to be said about the answer.
@@ -181,8 +177,18 @@ impl Query {
         limits: &Limits,
         notes: &mut Vec<Note>,
     ) -> Result<Value, QueryError> {
+        self.ask_instant(series, at, limits, Some(notes))
+    }
+
+    fn ask_instant(
+        &self,
+        series: &dyn Series,
+        at: Millis,
+        limits: &Limits,
+        notes: Option<&mut Vec<Note>>,
+    ) -> Result<Value, QueryError> {
         check_times(at, at, 1)?;
-        let env = self.env(series, limits, at, at, 0);
+        let env = self.env(series, limits, (at, at, 0), notes.is_some());
         let run = Run::new(&env, at, at, 1);
         let plan = &self.0.plan;
         let value = if plan.kind() == Type::Matrix {
@@ -196,7 +202,7 @@ impl Query {
                 Val::Vector(samples) => Value::Vector(finished(&run, samples)?),
             }
         };
-        notes.append(&mut env.notes.take());
+        give_notes(env, notes);
         Ok(value)
     }
 
@@ -212,7 +218,7 @@ impl Query {
         step_ms: i64,
         limits: &Limits,
     ) -> Result<Vec<RangeSeries>, QueryError> {
-        self.range_noting(series, from, to, step_ms, limits, &mut Vec::new())
+        self.ask_range(series, from, to, step_ms, limits, None)
     }
 
     /// As [`Query::range`]; appends what is to be said about the answer.
@@ -228,6 +234,18 @@ impl Query {
         limits: &Limits,
         notes: &mut Vec<Note>,
     ) -> Result<Vec<RangeSeries>, QueryError> {
+        self.ask_range(series, from, to, step_ms, limits, Some(notes))
+    }
+
+    fn ask_range(
+        &self,
+        series: &dyn Series,
+        from: Millis,
+        to: Millis,
+        step_ms: i64,
+        limits: &Limits,
+        notes: Option<&mut Vec<Note>>,
+    ) -> Result<Vec<RangeSeries>, QueryError> {
         check_times(from, to, step_ms)?;
         let plan = &self.0.plan;
         if !matches!(plan.kind(), Type::Scalar | Type::Vector) {
@@ -236,18 +254,24 @@ impl Query {
                 plan.kind()
             )));
         }
-        let env = self.env(series, limits, from, to, step_ms);
+        let env = self.env(series, limits, (from, to, step_ms), notes.is_some());
         self.note_useless_sorting(&env);
         let run = Run::new(&env, from, to, step_ms);
         let collected = run.collect(plan, false)?;
         let mut out: Vec<RangeSeries> =
             collected.into_iter().map(|series| RangeSeries { labels: series.labels, points: series.points }).collect();
         out.sort_by(|a, b| a.labels.cmp(&b.labels));
-        notes.append(&mut env.notes.take());
+        give_notes(env, notes);
         Ok(out)
     }
 
-    fn env<'a>(&'a self, series: &'a dyn Series, limits: &'a Limits, start: Millis, end: Millis, step: i64) -> Env<'a> {
+    fn env<'a>(
+        &'a self,
+        series: &'a dyn Series,
+        limits: &'a Limits,
+        (start, end, step): (Millis, Millis, i64),
+        noting: bool,
+    ) -> Env<'a> {
         Env {
             series,
             limits,
@@ -258,7 +282,7 @@ impl Query {
             reader: Reader { delayed: limits.delayed_name_removal },
             looked_at: Cell::new(0),
             held: Cell::new(0),
-            notes: RefCell::default(),
+            notes: noting.then(RefCell::default),
         }
     }
 
@@ -267,10 +291,12 @@ impl Query {
             if let Expr::Call(call) = expr
                 && matches!(call.function.op, functions::Op::Sort { .. } | functions::Op::SortByLabel { .. })
             {
-                env.note(Note::warning(format!(
-                    "sort is ineffective for range queries since results are always ordered by labels ({})",
-                    call.place
-                )));
+                env.note(true, || {
+                    format!(
+                        "sort is ineffective for range queries since results are always ordered by labels ({})",
+                        call.place
+                    )
+                });
             }
         });
     }
@@ -381,6 +407,12 @@ fn reach(expr: &Expr) -> i64 {
         Expr::Aggregate(aggregate) => reach(&aggregate.inner).max(aggregate.param.as_ref().map_or(0, reach)),
         Expr::Binary(binary) => reach(&binary.left).max(reach(&binary.right)),
         Expr::Negate(inner) | Expr::Paren(inner) => reach(inner),
+    }
+}
+
+fn give_notes(env: Env<'_>, notes: Option<&mut Vec<Note>>) {
+    if let (Some(notes), Some(found)) = (notes, env.notes) {
+        notes.append(&mut found.take());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shape of values: a structural schema made ready for checking, and the check.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use regex::Regex;
 use serde_json::Value;
@@ -19,10 +20,26 @@ pub struct Shape {
     items: Option<Box<Self>>,
     list_keys: Vec<String>,
     words: Vec<String>,
-    pattern: Option<(String, Regex)>,
+    pattern: Option<Pattern>,
     date_time: bool,
     length: (u64, u64),
     range: (i64, i64),
+}
+
+/// A regular expression that is compiled when a value first needs it: most never do, and each costs memory.
+struct Pattern(String);
+
+/// The compiled ones, each once however many fields share it. There are as many as the schemas have, some thirty.
+static PATTERNS: LazyLock<Mutex<BTreeMap<String, Option<Arc<Regex>>>>> = LazyLock::new(Mutex::default);
+
+impl Pattern {
+    /// Whether a text has it. A test compiles all patterns, so that none is void.
+    fn fits(&self, text: &str) -> bool {
+        let mut patterns = PATTERNS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let compiled = patterns.entry(self.0.clone()).or_insert_with(|| Regex::new(&self.0).ok().map(Arc::new)).clone();
+        drop(patterns);
+        compiled.is_none_or(|regex| regex.is_match(text))
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -90,7 +107,7 @@ impl Shape {
             items: schema.get("items").map(|child| Box::new(Self::of(child))),
             list_keys: texts(&schema["x-kubernetes-list-map-keys"]),
             words: texts(&schema["enum"]),
-            pattern: pattern.and_then(|text| Regex::new(text).ok().map(|regex| (text.to_owned(), regex))),
+            pattern: pattern.map(|text| Pattern(text.to_owned())),
             date_time: schema["format"] == "date-time",
             length,
             range: (bound("minimum", lowest), bound("maximum", highest)),
@@ -192,10 +209,11 @@ impl Shape {
             if let Err(bad) = duration::Span::parse(text) {
                 out.push(Problem::new(path, "BadDuration", bad.to_string(), ""));
             }
-        } else if let Some((written, regex)) = &self.pattern
-            && !regex.is_match(text)
+        } else if let Some(pattern) = &self.pattern
+            && !pattern.fits(text)
         {
-            out.push(Problem::new(path, "BadFormat", format!("{:?} has not the right form", cut(text)), form(written)));
+            let message = format!("{:?} has not the right form", cut(text));
+            out.push(Problem::new(path, "BadFormat", message, form(&pattern.0)));
         }
     }
 
@@ -266,7 +284,7 @@ impl Shape {
     }
 
     fn is_duration(&self) -> bool {
-        self.pattern.as_ref().is_some_and(|(written, _)| written == duration::PATTERN)
+        self.pattern.as_ref().is_some_and(|pattern| pattern.0 == duration::PATTERN)
     }
 }
 

@@ -265,6 +265,53 @@ fn a_hostile_object_gets_a_bounded_answer() {
     assert!(problems.len() <= MAX_PROBLEMS);
 }
 
+/// The generated schema without what validation does not read: descriptions and the status.
+fn generated(kind: Kind) -> String {
+    fn strip(schema: &mut Value) {
+        let Some(map) = schema.as_object_mut() else { return };
+        map.remove("description");
+        map.get_mut("properties")
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flat_map(|map| map.values_mut())
+            .for_each(strip);
+        for key in ["items", "additionalProperties"] {
+            map.get_mut(key).into_iter().for_each(strip);
+        }
+    }
+    let crd = serde_json::to_value(kind.crd()).unwrap();
+    let mut schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
+    schema["properties"].as_object_mut().unwrap().remove("status");
+    strip(&mut schema);
+    // One field a line, for people who read a change.
+    serde_json::to_string_pretty(&schema).unwrap().lines().map(|line| line.trim_start().to_owned() + "\n").collect()
+}
+
+#[test]
+fn the_committed_schemas_are_the_generated_ones() {
+    for kind in Kind::ALL {
+        let path = format!("{}/src/api/validate/schemas/{}.json", env!("CARGO_MANIFEST_DIR"), kind.plural());
+        let text = generated(kind);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&path).unwrap_or_default() == text,
+            "{path} is not what the code generates; run UPDATE_GOLDEN=1 cargo test api:: and build again"
+        );
+    }
+}
+
+#[test]
+fn every_pattern_compiles() {
+    for kind in Kind::ALL {
+        for piece in schema_text(kind).split("\"pattern\": ").skip(1) {
+            let text: String = serde_json::Deserializer::from_str(piece).into_iter().next().unwrap().unwrap();
+            assert!(regex::Regex::new(&text).is_ok(), "{kind}: {text}");
+        }
+    }
+}
+
 #[test]
 fn every_rule_of_every_kind_compiles_here() {
     for kind in Kind::ALL {

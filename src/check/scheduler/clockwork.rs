@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::running::{Job, run, unix_millis};
+use super::running::{Done, Job, run, unix_millis};
 use super::{Command, Planned, Progress, Run, RunNowError, SchedulerConfig, Stats};
 use crate::model::labels::Fnv;
 
@@ -64,7 +64,7 @@ pub(super) struct Clockwork {
     gates: HashMap<&'static str, Gate>,
     generations: u64,
     results: mpsc::Sender<Arc<Run>>,
-    done: (mpsc::UnboundedSender<(u32, u64, Arc<Run>)>, mpsc::UnboundedReceiver<(u32, u64, Arc<Run>)>),
+    done: (mpsc::UnboundedSender<Done>, mpsc::UnboundedReceiver<Done>),
     progress: Progress,
     stats: Arc<Stats>,
 }
@@ -239,7 +239,7 @@ impl Clockwork {
         slot.state = State::Running(task.abort_handle());
     }
 
-    fn finish(&mut self, (number, generation, run): (u32, u64, Arc<Run>)) {
+    fn finish(&mut self, (number, generation, run): Done) {
         // A run of an earlier occupant gave its place back when that was removed.
         let Some(slot) = self.slots.get_mut(&number).filter(|slot| slot.generation == generation) else { return };
         slot.state = State::Idle;

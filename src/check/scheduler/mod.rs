@@ -291,5 +291,4 @@ impl Check for Refused {
 }
 
 #[cfg(test)]
-#[path = "../scheduler_tests.rs"]
 mod tests;

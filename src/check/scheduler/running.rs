@@ -19,6 +19,9 @@ use crate::model::series::Millis;
 /// How long a check may overrun its deadline before it is dropped: enough to say itself what it was waiting for.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// A run that ended: its slot, the generation of the slot's occupant, the result.
+pub(super) type Done = (u32, u64, Arc<Run>);
+
 /// What it takes to run a check.
 pub(super) struct Job {
     pub slot: u32,
@@ -37,7 +40,7 @@ pub(super) async fn run(
     generation: u64,
     due: Instant,
     results: mpsc::Sender<Arc<Run>>,
-    done: mpsc::UnboundedSender<(u32, u64, Arc<Run>)>,
+    done: mpsc::UnboundedSender<Done>,
     stats: Arc<Stats>,
 ) {
     let started_at = unix_millis();

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use regex::bytes::Regex;
 
-use crate::host::Ground;
 use crate::host::parse::{decimal, label, lines, misread, number, words};
-use crate::host::reader::KernelFile;
+use crate::host::reader::{Gate, KernelFile};
 use crate::host::rows::{Columns, Rows, counter, gauge, put_columns};
+use crate::host::{Ground, Roots};
 use crate::model::collector::{CollectError, Collector};
 use crate::model::series::{Family, Frame, SeriesInfo};
 
@@ -52,7 +52,7 @@ pub(super) fn new(ground: &Ground) -> Box<dyn Collector> {
     Box::new(DiskStats {
         // A machine may well have no disk.
         file: KernelFile::maybe_empty(ground.roots.proc.join("diskstats")),
-        recorder: Recorder::new(ground.roots.udev.clone(), ground.roots.sys.join("block")),
+        recorder: Recorder::new(&ground.roots, ground.patience),
     })
 }
 
@@ -79,6 +79,7 @@ struct Recorder {
     /// udev's folder, and when it last changed: udev replaces files, which changes their folder.
     udev: PathBuf,
     udev_changed: Option<SystemTime>,
+    udev_gate: Gate,
     /// `/sys/block`.
     block: PathBuf,
     /// By name; none for excluded devices.
@@ -94,14 +95,15 @@ struct Disk {
 }
 
 impl Recorder {
-    fn new(udev: PathBuf, block: PathBuf) -> Self {
+    fn new(roots: &Roots, patience: Duration) -> Self {
         Self {
             columns: column_families(),
             facts: FactFamilies::new(),
             excluded: Regex::new(EXCLUDED).ok(),
-            udev,
+            udev: roots.udev.clone(),
             udev_changed: None,
-            block,
+            udev_gate: Gate::new(patience),
+            block: roots.sys.join("block"),
             rows: Rows::default(),
         }
     }
@@ -146,6 +148,9 @@ impl Recorder {
 
     /// Asks udev's data again after it changed: a disk was formatted, or udev met it after we did.
     fn notice_udev(&mut self) {
+        if !self.udev_gate.passes() {
+            return;
+        }
         let changed = std::fs::metadata(&self.udev).and_then(|folder| folder.modified()).ok();
         if changed != self.udev_changed {
             self.udev_changed = changed;
@@ -374,7 +379,7 @@ mod tests {
             junk in proptest::collection::vec(any::<u8>(), 0..100),
         ) {
             let mut frame = Frame::default();
-            let mut recorder = Recorder::new("/nowhere".into(), "/nowhere".into());
+            let mut recorder = Recorder::new(&Roots::new("/nowhere", "/nowhere", "/nowhere"), Duration::ZERO);
             if recorder.record(text.as_bytes(), &mut frame).is_ok() {
                 assert_well_formed(&frame);
             }

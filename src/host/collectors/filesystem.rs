@@ -54,8 +54,8 @@ impl FileSystems {
         Self {
             // Where other processes are hidden, our own mounts are the best that is known.
             files: [
-                KernelFile::new(roots.proc.join("1/mountinfo")),
-                KernelFile::new(roots.proc.join("self/mountinfo")),
+                KernelFile::with_long_lines(roots.proc.join("1/mountinfo")),
+                KernelFile::with_long_lines(roots.proc.join("self/mountinfo")),
             ],
             recorder: Recorder::new(roots.clone()),
             asker,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::host::Ground;
 use crate::host::parse::{label, lines, misread, number, words};
-use crate::host::reader::{Attribute, KernelFile};
+use crate::host::reader::{Attribute, Gate, KernelFile};
 use crate::host::rows::{Columns, Rows, put_columns};
 use crate::model::collector::{CollectError, Collector};
 use crate::model::series::{Family, Frame, MetricKind};
@@ -39,7 +40,7 @@ pub(super) fn new(ground: &Ground) -> Box<dyn Collector> {
     Box::new(NetDev {
         // The first process lives in the host's network namespace; `net` leads to the one of whoever reads it.
         files: [KernelFile::new(proc.join("1/net/dev")), KernelFile::new(proc.join("net/dev"))],
-        recorder: Recorder::new(ground.roots.sys.join("class/net")),
+        recorder: Recorder::new(ground.roots.sys.join("class/net"), ground.patience),
     })
 }
 
@@ -66,25 +67,29 @@ impl Collector for NetDev {
 struct Interface {
     columns: Columns<17>,
     no_handler: Attribute,
+    /// Its last value, as it costs a system call per interface.
+    no_handler_count: Option<u64>,
 }
 
 struct Recorder {
     families: [Arc<Family>; 17],
     /// Where `/sys` lists the interfaces.
     folder: PathBuf,
+    gate: Gate,
     rows: Rows<Interface>,
 }
 
 impl Recorder {
-    fn new(folder: PathBuf) -> Self {
+    fn new(folder: PathBuf, patience: Duration) -> Self {
         let family = |name: &str| {
             let help = format!("Network device statistic {name}.");
             Family::new(format!("node_network_{name}_total"), help, MetricKind::Counter)
         };
-        Self { families: STATISTICS.map(family), folder, rows: Rows::default() }
+        Self { families: STATISTICS.map(family), folder, gate: Gate::new(patience), rows: Rows::default() }
     }
 
     fn record(&mut self, text: &[u8], out: &mut Frame) -> Result<(), CollectError> {
+        let refresh = self.gate.passes();
         self.rows.begin();
         // The two lines of headings have bars.
         for line in lines(text).filter(|line| !line.contains(&b'|')) {
@@ -95,12 +100,15 @@ impl Recorder {
                 return Err(misread("net/dev", "an interface's name and a colon", line));
             }
             let device = label(name);
+            let mut new = false;
             let interface = self.rows.entry(device.as_bytes(), || {
+                new = true;
                 // A name with a slash cannot be an interface's and must not lead elsewhere.
                 let folder = self.folder.join(device.replace('/', "_")).join("statistics/rx_nohandler");
                 Interface {
                     columns: Columns::new(&self.families, &[("device", &device)]),
                     no_handler: Attribute::new(folder),
+                    no_handler_count: None,
                 }
             });
             interface.columns.clear();
@@ -113,7 +121,10 @@ impl Recorder {
             if columns < NO_HANDLER {
                 return Err(misread("net/dev", "sixteen numbers", line));
             }
-            if let Some(count) = interface.no_handler.number() {
+            if refresh || new {
+                interface.no_handler_count = interface.no_handler.number();
+            }
+            if let Some(count) = interface.no_handler_count {
                 interface.columns.set(NO_HANDLER, count as f64);
             }
         }
@@ -178,7 +189,7 @@ mod tests {
             text.push(b':');
             text.extend_from_slice(rest.as_bytes());
             let mut frame = Frame::default();
-            let _ = Recorder::new("/nowhere".into()).record(&text, &mut frame);
+            let _ = Recorder::new("/nowhere".into(), Duration::ZERO).record(&text, &mut frame);
             assert_well_formed(&frame);
             for line in lines(&frame) {
                 prop_assert!(!line.contains('\n'), "{line:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::host::Ground;
 use crate::host::parse::{first_word, lines, misread, number};
-use crate::host::reader::KernelFile;
+use crate::host::reader::{Gate, KernelFile};
 use crate::host::rows::counter;
 use crate::model::collector::{CollectError, Collector};
 use crate::model::series::{Frame, SeriesInfo};
@@ -18,13 +18,17 @@ struct Resource {
     file: KernelFile,
     some: Option<Arc<SeriesInfo>>,
     full: Option<Arc<SeriesInfo>>,
+    /// Older kernels lack single files, which are then looked for only now and then.
+    gate: Gate,
+    is_missing: bool,
 }
 
 pub(super) fn new(ground: &Ground) -> Box<dyn Collector> {
     let resource = |name: &str, some: Option<(_, _)>, full: Option<(_, _)>| {
         let series = |(name, help)| SeriesInfo::new(&counter(name, help), &[]);
         let file = KernelFile::new(ground.roots.proc.join("pressure").join(name));
-        Resource { file, some: some.map(series), full: full.map(series) }
+        let gate = Gate::new(ground.patience);
+        Resource { file, some: some.map(series), full: full.map(series), gate, is_missing: false }
     };
     Box::new(Pressure {
         resources: [
@@ -82,10 +86,15 @@ impl Collector for Pressure {
     fn collect(&mut self, out: &mut Frame) -> Result<(), CollectError> {
         let mut found = false;
         for resource in &mut self.resources {
+            if resource.is_missing && !resource.gate.passes() {
+                continue;
+            }
             let text = match resource.file.read() {
                 Ok(text) => text,
-                // Older kernels lack single files.
-                Err(CollectError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+                Err(CollectError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    resource.is_missing = true;
+                    continue;
+                }
                 // The kernel has it and was started with psi=0.
                 Err(CollectError::Read { source, .. }) if source.kind() == io::ErrorKind::Unsupported => {
                     return Err(ABSENT);
@@ -99,7 +108,7 @@ impl Collector for Pressure {
                     out.put(series, total.ok_or(ABSENT)? as f64 / 1000.0 / 1000.0);
                 }
             }
-            found = true;
+            (found, resource.is_missing) = (true, false);
         }
         if found { Ok(()) } else { Err(ABSENT) }
     }

@@ -1,6 +1,7 @@
 //! Helpers of the collectors' tests: a host made of files, and a frame as readable lines.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::host::reader::SharedFile;
 use crate::host::{Ground, Options, Roots};
@@ -37,6 +38,7 @@ impl TestHost {
             stat: SharedFile::new(roots.proc.join("stat")),
             meminfo: SharedFile::new(roots.proc.join("meminfo")),
             vmstat: SharedFile::new(roots.proc.join("vmstat")),
+            patience: Duration::ZERO,
             roots,
             options: Options::default(),
         }

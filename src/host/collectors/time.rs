@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::host::Ground;
 use crate::host::parse::{label, words};
-use crate::host::reader::{Attribute, AttributeText};
+use crate::host::reader::{Attribute, AttributeText, Gate};
 use crate::host::rows::gauge;
 use crate::model::collector::{CollectError, Collector};
 use crate::model::series::{Family, Frame, SeriesInfo};
@@ -24,6 +24,7 @@ pub(super) fn new(ground: &Ground) -> Box<dyn Collector> {
             known: None,
         },
         sources: Source::discover(ground),
+        gate: Gate::new(ground.patience),
         available: gauge(
             "node_time_clocksource_available_info",
             "Available clocksources read from '/sys/devices/system/clocksource'.",
@@ -39,6 +40,7 @@ struct Time {
     now: Arc<SeriesInfo>,
     zone: Zone,
     sources: Vec<Source>,
+    gate: Gate,
     available: Arc<Family>,
     current: Arc<Family>,
 }
@@ -52,9 +54,11 @@ impl Collector for Time {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         out.put(&self.now, now.as_nanos() as f64 / 1e9);
         self.zone.record(now.as_secs(), out);
-        for (device, source) in self.sources.iter_mut().enumerate() {
-            source.available.refresh(device, &self.available);
-            source.current.refresh(device, &self.current);
+        if self.gate.passes() {
+            for (device, source) in self.sources.iter_mut().enumerate() {
+                source.available.refresh(device, &self.available);
+                source.current.refresh(device, &self.current);
+            }
         }
         for series in self.sources.iter().flat_map(|source| &source.available.series) {
             out.put(series, 1.0);

@@ -22,7 +22,7 @@ pub(super) fn evaluate(run: &Run<'_>, node: &Aggregate, at: Millis) -> Result<Ve
                 Some(param) => run.scalar(param, at)?,
                 None => f64::NAN,
             };
-            run.env.check_quantile(phi, &node.inner, node.place);
+            run.env.check_quantile(phi, node.first_place);
             Ok(fold(
                 run,
                 &node.grouping,
@@ -169,11 +169,11 @@ fn whole_number(run: &Run<'_>, node: &Aggregate, at: Millis) -> Result<usize, Qu
         None => f64::NAN,
     };
     if k.is_nan() {
-        return Err(QueryError::BadArgument(format!("Parameter value is NaN for {}", node.op.as_str())));
+        return Err(QueryError::BadArgument(format!("Parameter value is NaN: {} needs a number", node.op.as_str())));
     }
     if k.abs() >= 9.3e18 {
         return Err(QueryError::BadArgument(format!(
-            "Scalar value {k} overflows int64 as the parameter of {}",
+            "Scalar value {k} overflows int64: {} needs less",
             node.op.as_str()
         )));
     }

@@ -11,7 +11,6 @@ use crate::model::Labels;
 use crate::model::labels::METRIC_NAME;
 use crate::model::matcher::MatchOp;
 use crate::model::series::Millis;
-use crate::promql::Note;
 use crate::promql::ast::{Call, Expr, Grouping};
 use crate::promql::error::QueryError;
 use crate::promql::functions::Op;
@@ -64,12 +63,25 @@ pub(super) fn evaluate(run: &Run<'_>, call: &Call, at: Millis) -> Result<Val, Qu
         Op::LabelJoin => label_join(&args)?,
         Op::HistogramQuantile => {
             let phi = args.scalar(0)?;
-            run.env.check_quantile(phi, args.expr(0)?, call.place);
-            histograms(&args, 1, |buckets| histogram::quantile(phi, buckets))?
+            run.env.check_quantile(phi, call.first_place);
+            histograms(&args, 1, |name, buckets| {
+                let (value, fixed) = histogram::quantile(phi, buckets);
+                if fixed {
+                    run.env.note(false, || {
+                        format!(
+                            "input to histogram_quantile needed to be fixed for monotonicity (see \
+                             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) \
+                             for metric name {name:?} ({})",
+                            call.place
+                        )
+                    });
+                }
+                value
+            })?
         }
         Op::HistogramFraction => {
             let (low, high) = (args.scalar(0)?, args.scalar(1)?);
-            histograms(&args, 2, |buckets| histogram::fraction(low, high, buckets))?
+            histograms(&args, 2, |_, buckets| histogram::fraction(low, high, buckets))?
         }
         Op::Scalar => {
             let samples = args.vector(0)?;
@@ -254,7 +266,7 @@ fn set_label(sample: &mut Sample, name: &str, value: &str) {
 fn histograms(
     args: &Args<'_, '_, '_>,
     vector: usize,
-    with: impl Fn(&mut Vec<Bucket>) -> f64,
+    with: impl Fn(&str, &mut Vec<Bucket>) -> f64,
 ) -> Result<Vec<Sample>, QueryError> {
     const LE: &str = "le";
     let reader = args.run.env.reader;
@@ -263,11 +275,14 @@ fn histograms(
     let mut places = Places::default();
     for sample in args.vector(vector)? {
         let Ok(bound) = reader.get(&sample, LE).parse::<f64>() else {
-            args.run.env.note(Note::warning(format!(
-                "bucket label \"le\" is missing or has a malformed value of {:?} ({})",
-                reader.get(&sample, LE),
-                args.call.place
-            )));
+            args.run.env.note(true, || {
+                format!(
+                    "bucket label \"le\" is missing or has a malformed value of {:?} for metric name {:?} ({})",
+                    reader.get(&sample, LE),
+                    reader.get(&sample, METRIC_NAME),
+                    args.call.place
+                )
+            });
             continue;
         };
         let bucket = Bucket { bound, count: sample.value };
@@ -286,7 +301,7 @@ fn histograms(
     }
     let mut out: Vec<Sample> = Vec::with_capacity(groups.len());
     for (sample, mut buckets) in groups {
-        let value = with(&mut buckets);
+        let value = with(reader.get(&sample, METRIC_NAME), &mut buckets);
         out.push(Sample { labels: sample.labels.without(&[LE]), hide: true, value });
     }
     if !reader.delayed {

@@ -10,26 +10,35 @@ pub(super) struct Bucket {
 /// Differences of counts below this share are rounding, not observations.
 const TOLERANCE: f64 = 1e-12;
 
-/// The φ-quantile, interpolated within its bucket; buckets may come in any order.
-pub(super) fn quantile(phi: f64, buckets: &mut Vec<Bucket>) -> f64 {
+/// The φ-quantile, interpolated within its bucket; buckets may come in any order. Also whether falling counts had to
+/// be raised.
+pub(super) fn quantile(phi: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
     if phi.is_nan() {
-        return f64::NAN;
+        return (f64::NAN, false);
     }
     if phi < 0.0 {
-        return f64::NEG_INFINITY;
+        return (f64::NEG_INFINITY, false);
     }
     if phi > 1.0 {
-        return f64::INFINITY;
+        return (f64::INFINITY, false);
     }
-    if !prepare(buckets) || buckets.len() < 2 {
-        return f64::NAN;
+    match prepare(buckets) {
+        Some(fixed) if buckets.len() >= 2 => (interpolate(phi, buckets), fixed),
+        _ => (f64::NAN, false),
     }
+}
+
+fn interpolate(phi: f64, buckets: &[Bucket]) -> f64 {
     let (Some(last), Some(second_last)) = (buckets.last(), buckets.get(buckets.len() - 2)) else { return f64::NAN };
     if last.count == 0.0 {
         return f64::NAN;
     }
     let mut rank = phi * last.count;
-    let at = buckets.iter().take(buckets.len() - 1).take_while(|bucket| !(bucket.count >= rank)).count();
+    let at = buckets
+        .iter()
+        .take(buckets.len() - 1)
+        .take_while(|bucket| bucket.count < rank || bucket.count.is_nan())
+        .count();
     if at == buckets.len() - 1 {
         return second_last.bound;
     }
@@ -48,7 +57,7 @@ pub(super) fn quantile(phi: f64, buckets: &mut Vec<Bucket>) -> f64 {
 
 /// The share of observations between two values.
 pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
-    if !prepare(buckets) {
+    if prepare(buckets).is_none() {
         return f64::NAN;
     }
     let total = buckets.last().map_or(0.0, |bucket| bucket.count);
@@ -86,11 +95,12 @@ fn rank_of(value: f64, buckets: &[Bucket], total: f64) -> f64 {
     total
 }
 
-/// Sorts, merges equal bounds and makes counts rise; false when the highest bound is not +Inf.
-fn prepare(buckets: &mut Vec<Bucket>) -> bool {
+/// Sorts, merges equal bounds and makes counts rise (and says whether they did not); none when the highest bound is not
+/// +Inf.
+fn prepare(buckets: &mut Vec<Bucket>) -> Option<bool> {
     buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
     if buckets.last().is_none_or(|bucket| bucket.bound != f64::INFINITY) {
-        return false;
+        return None;
     }
     buckets.dedup_by(|later, earlier| {
         let same = later.bound == earlier.bound;
@@ -99,15 +109,19 @@ fn prepare(buckets: &mut Vec<Bucket>) -> bool {
         }
         same
     });
+    let mut fixed = false;
     let mut previous = buckets.first().map_or(0.0, |bucket| bucket.count);
     for bucket in buckets.iter_mut().skip(1) {
-        if bucket.count < previous || almost_equal(bucket.count, previous) {
+        if almost_equal(bucket.count, previous) {
             bucket.count = previous;
+        } else if bucket.count < previous {
+            bucket.count = previous;
+            fixed = true;
         } else {
             previous = bucket.count;
         }
     }
-    true
+    Some(fixed)
 }
 
 fn almost_equal(a: f64, b: f64) -> bool {

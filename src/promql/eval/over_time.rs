@@ -49,9 +49,13 @@ pub(in crate::promql) struct Window {
 pub(super) fn evaluate(run: &Run<'_>, call: &Call, op: RangeOp, at: Millis) -> Result<Vec<Sample>, QueryError> {
     let (matrix, params) = arguments(run, call, op, at)?;
     let keeps_name = matches!(op, RangeOp::Last | RangeOp::First);
+    let counts = matches!(op, RangeOp::Rate | RangeOp::Increase);
     let mut out = Vec::new();
     let mut scratch = Vec::new();
     run.windows(matrix, at, &mut |labels, hide, points, window| {
+        if counts && run.env.notes.is_some() {
+            note_other_than_counter(run, labels.metric().unwrap_or(""), call);
+        }
         if let Some(value) = apply(op, points, window, at, params, &mut scratch) {
             out.push(Sample { labels: labels.clone(), hide: hide || !keeps_name, value });
         }
@@ -60,6 +64,19 @@ pub(super) fn evaluate(run: &Run<'_>, call: &Call, op: RangeOp, at: Millis) -> R
         run.check_unique(&out, matrix)?;
     }
     Ok(out)
+}
+
+/// `rate` of a gauge is the commonest mistake in rules; the name is the only hint.
+fn note_other_than_counter(run: &Run<'_>, name: &str, call: &Call) {
+    let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
+    if !name.is_empty() && !counter {
+        run.env.note(false, || {
+            format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?} ({})",
+                call.first_place
+            )
+        });
+    }
 }
 
 fn arguments<'e>(run: &Run<'_>, call: &'e Call, op: RangeOp, at: Millis) -> Result<(&'e Expr, [f64; 2]), QueryError> {
@@ -71,7 +88,7 @@ fn arguments<'e>(run: &Run<'_>, call: &'e Call, op: RangeOp, at: Millis) -> Resu
     let matrix = match op {
         RangeOp::Quantile => {
             params[0] = run.scalar(first, at)?;
-            run.env.check_quantile(params[0], first, call.place);
+            run.env.check_quantile(params[0], call.first_place);
             rest.first().unwrap_or(first)
         }
         _ => {

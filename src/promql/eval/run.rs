@@ -29,7 +29,8 @@ pub(in crate::promql) struct Env<'a> {
     pub looked_at: Cell<usize>,
     /// Points held now.
     pub held: Cell<usize>,
-    pub notes: RefCell<Vec<Note>>,
+    /// None when nobody reads them.
+    pub notes: Option<RefCell<Vec<Note>>>,
 }
 
 impl Env<'_> {
@@ -59,18 +60,29 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Notes something that the answer alone does not tell.
-    pub fn note(&self, note: Note) {
-        let mut notes = self.notes.borrow_mut();
+    /// Notes something that the answer alone does not tell, if anybody wants to know.
+    pub fn note(&self, warning: bool, message: impl FnOnce() -> String) {
+        let Some(notes) = &self.notes else { return };
+        let mut notes = notes.borrow_mut();
+        let note = Note { warning, message: message() };
         if notes.len() < 32 && !notes.contains(&note) {
             notes.push(note);
         }
     }
 
-    pub fn check_quantile(&self, phi: f64, _arg: &Expr, place: Place) {
+    pub fn check_quantile(&self, phi: f64, place: Place) {
         if !(0.0..=1.0).contains(&phi) {
-            self.note(Note::warning(format!("quantile value should be between 0 and 1, got {phi} ({place})")));
+            self.note(true, || format!("quantile value should be between 0 and 1, got {} ({place})", Number(phi)));
         }
+    }
+}
+
+/// A number in a note, in Prometheus's words.
+struct Number(f64);
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_infinite() { f.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" }) } else { self.0.fmt(f) }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Check `http` against real servers on loopback.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
@@ -8,22 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::check::testing::env;
 use crate::model::Health;
-use crate::net::{DialPolicy, Dialer};
-
-/// An environment whose Secrets are `token/value` and `ca/none`.
-pub(crate) fn env() -> CheckEnv {
-    let known: HashMap<(&str, &str), &str> =
-        HashMap::from([(("token", "value"), "s3cret\n"), (("token", "newline"), "a\nb")]);
-    CheckEnv {
-        dialer: Dialer::new(DialPolicy::local()),
-        roots: crate::host::Roots::default(),
-        secrets: Arc::new(move |namespace, of| {
-            assert_eq!(namespace, "shop");
-            known.get(&(of.name.as_str(), of.key.as_str())).map(|text| (*text).to_owned())
-        }),
-    }
-}
 
 /// A server that answers everything with the same text and remembers the heads.
 async fn server(answer: &str) -> (u16, Arc<StdMutex<Vec<String>>>) {
@@ -120,6 +105,18 @@ async fn secrets_travel_in_headers_and_nowhere_else() {
         assert_eq!(head.matches("host: ").count(), 1, "{head}");
         assert!(!format!("{verdict:?}").contains("s3cret"));
     }
+}
+
+#[tokio::test]
+async fn a_header_from_a_secret_does_not_follow_a_redirect_to_another_host() {
+    let (other, seen) = server(&json_answer("")).await;
+    let location = format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{other}/\r\nContent-Length: 0\r\n\r\n");
+    let (port, _) = server(&location).await;
+    let header = serde_json::json!([{"name": "X-Key", "secretKeyRef": {"name": "token", "key": "value"}}]);
+    let verdict = run(port, serde_json::json!({"headers": header, "followRedirects": true})).await;
+    assert_eq!((verdict.health, &verdict.details["redirects"]), (Health::Healthy, &serde_json::json!(1)));
+    let head = seen.lock().unwrap().pop().unwrap();
+    assert!(!head.contains("s3cret"), "{head}");
 }
 
 #[tokio::test]
