@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::desk::{Wording, Words};
+use crate::alert::desk::Words;
 use crate::alert::episode::Episode;
 use crate::alert::render::{Expand, Renderer};
 use crate::model::fleet_plan::{FleetPlan, FleetRule, Integration, Notify, Receiver, RuleScope, SlotRef};
@@ -106,9 +106,4 @@ impl Expand for Verbatim {
 /// Words without templates.
 pub fn words() -> impl Words {
     Renderer::new(Verbatim)
-}
-
-/// The words of one episode.
-pub fn wording(key: &ObjectKey, rule: &FleetRule, episode: &Episode) -> Wording {
-    words().word(key, rule, episode)
 }

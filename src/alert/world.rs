@@ -542,7 +542,7 @@ fn check(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 4000, ..ProptestConfig::default() })]
     #[test]
     fn no_history_loses_an_alert_or_resolves_one_that_holds_or_pages_twice(
         steps in proptest::collection::vec(step(), 1..60),

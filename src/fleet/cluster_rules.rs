@@ -68,6 +68,8 @@ pub struct Scene<'a> {
     pub system: SystemInput,
     /// The alerts.
     pub desk: &'a Desk,
+    /// Whether to write counts of alerts as `ALERTS`.
+    pub alerts_series: bool,
 }
 
 impl ClusterRules {
@@ -207,6 +209,9 @@ pub fn series(scene: &Scene<'_>, now: Now) -> Vec<(Labels, f64)> {
         let words = &case.wording;
         *firing.entry((&case.episode.rule, &words.name, &words.severity)).or_default() += 1.0;
         *by_severity.entry(Severity::of(&words.severity).as_str()).or_default() += 1.0;
+    }
+    if !scene.alerts_series {
+        firing.clear();
     }
     for ((rule, name, severity), count) in firing {
         let labels = [("alertname", name), ("namespace", rule.namespace.as_ref()), ("severity", severity)];

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::FleetConfig;
 use super::clock::Now;
-use super::cluster_rules::{ClusterRules, Engine, Scene};
+use super::cluster_rules::{ClusterRules, Engine, Scene, series};
 use super::judge::SystemInput;
 use super::nodes::Nodes;
 use super::pending::Pending;
@@ -15,7 +15,7 @@ use super::rollup::{Kept, Rollup, roll_up, system};
 use crate::alert::desk::{Desk, DeskConfig, Words};
 use crate::alert::episode::Episode;
 use crate::alert::ledger::{Ledger, Received};
-use crate::model::Span;
+use crate::model::{Labels, Span};
 use crate::model::fleet_plan::{FleetPlan, FleetRule, Notify, RuleScope};
 use crate::model::object::ObjectKey;
 use crate::model::plan::{OnTrouble, RulePlan};
@@ -64,6 +64,7 @@ pub(super) struct Core {
     kept_pending: BTreeMap<DocumentName, Episode>,
     engine: Box<dyn Engine>,
     words: Box<dyn Words>,
+    alerts_series: bool,
     started: Now,
     last_step: Option<Millis>,
     dirty: bool,
@@ -162,6 +163,7 @@ impl Core {
             kept_pending,
             engine,
             words,
+            alerts_series: config.alerts_series,
             started: now,
             last_step: None,
             dirty: true,
@@ -233,15 +235,19 @@ impl Core {
     }
 
     /// The leader's series of this moment.
-    pub(super) fn series(&self, now: Now) -> Vec<(crate::model::Labels, f64)> {
-        let scene = Scene {
+    pub(super) fn series(&self, now: Now) -> Vec<(Labels, f64)> {
+        series(&self.scene(), now)
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
             plan: &self.plan,
             nodes: &self.nodes,
             rollups: &self.rollups,
             system: self.system,
             desk: &self.desk,
-        };
-        super::cluster_rules::series(&scene, now)
+            alerts_series: self.alerts_series,
+        }
     }
 
     /// Thinks once: nodes, roll-up, the leader's rules, alerts, messages. Returns whether messages were decided.
@@ -265,6 +271,7 @@ impl Core {
                 rollups: &self.rollups,
                 system: self.system,
                 desk: &self.desk,
+                alerts_series: self.alerts_series,
             };
             self.rules.evaluate(&scene, &mut *self.engine, &mut self.ledger, now);
             self.note_events();

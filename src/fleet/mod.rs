@@ -18,6 +18,8 @@ mod store_engine;
 mod views;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,11 +55,13 @@ pub struct FleetConfig {
     pub history: usize,
     /// Where people read more, without a closing slash; may be empty.
     pub base_url: String,
+    /// Whether the leader writes counts of alerts as `ALERTS`: not where it shares a store with an agent that does.
+    pub alerts_series: bool,
 }
 
 impl Default for FleetConfig {
     fn default() -> Self {
-        Self { operator_namespace: None, history: 1000, base_url: String::new() }
+        Self { operator_namespace: None, history: 1000, base_url: String::new(), alerts_series: false }
     }
 }
 

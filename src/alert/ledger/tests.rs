@@ -179,6 +179,7 @@ fn an_agent_without_memory_continues_the_episode() {
     let mut over = Report { epoch: 2, ..report(4, 600, vec![]) };
     over.resolved = vec![ended("sda", 490, 590)];
     assert_eq!(read(&mut ledger, &over), ["-sda@100 Resolved"]);
+    assert!(read(&mut ledger, &Report { seq: 5, ..over }).is_empty(), "the same end told again is no news");
 }
 
 #[test]
