@@ -1,4 +1,6 @@
 //! The HTTP contract: every endpoint asked over a real connection, its answer compared with what is promised.
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "web/cli.rs"]
 mod cli;
