@@ -433,7 +433,7 @@ mod tests {
             "2026-01-01T00:00:00Z",
             "30s",
             4,
-            "-",
+            "-x",
             1e20
         ]);
         assert_eq!(values(text), [expected]);
