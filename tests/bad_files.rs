@@ -1,5 +1,11 @@
 //! Files with mistakes: each is named with file, line, field and remedy; the sound objects beside it are loaded.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing; clippy knows only functions marked #[test] as tests"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

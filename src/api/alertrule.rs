@@ -37,12 +37,12 @@ use crate::model::{Health, Span};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.expr), has(self.health), has(self.threshold), has(self.errorRate)].filter(present, present).size() == 1").message("an AlertRule has exactly one condition: expr, health, threshold or errorRate"))]
 #[x_kube(validation = Rule::new("!has(self.record) || has(self.expr)").message("record needs expr: it names the series that the expression's result is kept under").field_path(".record"))]
-#[x_kube(validation = Rule::new("!has(self.record) || !(has(self.alert) || has(self.severity) || has(self.annotations) || has(self.notify) || has(self.for) || has(self.keepFiringFor) || has(self.remediation) || has(self.inhibitedBy))").message("a recording rule raises no alert: alert, severity, annotations, notify, for, keepFiringFor, inhibitedBy and remediation do not belong to it").field_path(".record"))]
+#[x_kube(validation = Rule::new("!has(self.record) || !(has(self.alert) || has(self.severity) || has(self.annotations) || has(self.notify) || has(self.__for__) || has(self.keepFiringFor) || has(self.remediation) || has(self.inhibitedBy))").message("a recording rule raises no alert: alert, severity, annotations, notify, for, keepFiringFor, inhibitedBy and remediation do not belong to it").field_path(".record"))]
 #[x_kube(validation = Rule::new("!has(self.health) || !has(self.scope) || self.scope == 'Cluster'").message("a health condition is judged over all nodes: leave scope out or write Cluster").field_path(".scope"))]
 #[x_kube(validation = Rule::new("!has(self.prometheus) || has(self.expr)").message("prometheus needs expr").field_path(".prometheus"))]
 #[x_kube(validation = Rule::new("!has(self.prometheus) || !has(self.scope)").message("write scope or prometheus, not both").field_path(".scope"))]
 #[x_kube(validation = Rule::new("!has(self.interval) || duration(self.interval) >= duration('1s')").message("interval must be at least 1s").field_path(".interval"))]
-#[x_kube(validation = Rule::new("!(has(self.health) && has(self.health.for) && has(self.for))").message("write for or health.for, not both").field_path(".for"))]
+#[x_kube(validation = Rule::new("!(has(self.health) && has(self.health.__for__) && has(self.__for__))").message("write for or health.for, not both").field_path(".for"))]
 #[x_kube(validation = Rule::new("!(has(self.severity) && has(self.labels) && 'severity' in self.labels)").message("write severity or labels.severity, not both").field_path(".severity"))]
 pub struct AlertRuleSpec {
     /// PromQL; every series of the result is one alert.

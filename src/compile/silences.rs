@@ -72,7 +72,7 @@ fn compile_one(
         // The CEL rules want one of the three; without any it is over at once, which hides nothing.
         (None, None, None) => Some(starts_at),
     };
-    let everywhere = &*silence.key.namespace == settings.operator_namespace || settings.mode == Mode::Run;
+    let everywhere = *silence.key.namespace == *settings.operator_namespace || settings.mode == Mode::Run;
     Some(Silence {
         covers,
         starts_at,

@@ -34,11 +34,14 @@ pub struct Spot {
     inside: Inside,
 }
 
+/// The fields of a map with their places, in the order of the file.
+type Fields = Vec<(Box<str>, Spot)>;
+
 #[derive(Clone, Debug, Default)]
 enum Inside {
     #[default]
     Nothing,
-    Fields(Vec<(Box<str>, Spot)>),
+    Fields(Fields),
     Entries(Vec<Spot>),
 }
 
@@ -230,7 +233,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn mapping(&mut self, at: Position, depth: usize) -> Result<(Map<String, Value>, Vec<(Box<str>, Spot)>), Broken> {
+    fn mapping(&mut self, at: Position, depth: usize) -> Result<(Map<String, Value>, Fields), Broken> {
         let (mut map, mut spots) = (Map::new(), Vec::new());
         let mut lines: HashMap<String, u32> = HashMap::new();
         let mut merged: Vec<(Value, Spot)> = Vec::new();
@@ -310,7 +313,7 @@ fn merge(
     value: Value,
     spot: Spot,
     map: &mut Map<String, Value>,
-    spots: &mut Vec<(Box<str>, Spot)>,
+    spots: &mut Fields,
     at: Position,
 ) -> Result<(), Broken> {
     match (value, spot.inside) {
@@ -430,7 +433,7 @@ mod tests {
             "2026-01-01T00:00:00Z",
             "30s",
             4,
-            "-",
+            "-x",
             1e20
         ]);
         assert_eq!(values(text), [expected]);

@@ -274,6 +274,27 @@ const OPERATORS: [(&str, Op, u8); 10] = [
     ("+", Op::Plus, 4),
 ];
 
+/// Words of CEL that no field may be called by as they are.
+const RESERVED: [&str; 17] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "namespace",
+    "package",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
 impl<'t> Reader<'t> {
     fn whole(mut self) -> Result<Expr, String> {
         let expr = self.binary(0)?;
@@ -314,11 +335,11 @@ impl<'t> Reader<'t> {
                             other => return Err(format!("function {other} is not served")),
                         };
                         let variable = self.name()?;
-                        self.expect(",")?;
+                        self.must(",")?;
                         Expr::Each(what, Box::new(expr), variable, Box::new(self.binary(0)?))
                     }
                 };
-                self.expect(")")?;
+                self.must(")")?;
                 call
             };
         }
@@ -328,7 +349,7 @@ impl<'t> Reader<'t> {
     fn primary(&mut self) -> Result<Expr, String> {
         if self.takes("(") {
             let expr = self.binary(0)?;
-            self.expect(")")?;
+            self.must(")")?;
             return Ok(expr);
         }
         if self.takes("[") {
@@ -359,7 +380,7 @@ impl<'t> Reader<'t> {
             "true" | "false" => Ok(Expr::Bool(name == "true")),
             "has" | "duration" if self.takes("(") => {
                 let inner = self.binary(0)?;
-                self.expect(")")?;
+                self.must(")")?;
                 match (name.as_str(), inner) {
                     ("duration", inner) => Ok(Expr::Duration(Box::new(inner))),
                     (_, Expr::Field(of, field)) => Ok(Expr::Has(of, field)),
@@ -377,7 +398,14 @@ impl<'t> Reader<'t> {
             return Err(format!("a name was expected here: {rest}"));
         }
         self.rest = &rest[length..];
-        Ok(rest[..length].to_owned())
+        let name = &rest[..length];
+        // `for` is a word of CEL; rules call a field of that name `__for__`.
+        let plain = name.strip_prefix("__").and_then(|name| name.strip_suffix("__"));
+        match plain.filter(|plain| RESERVED.contains(plain)) {
+            Some(plain) => Ok(plain.to_owned()),
+            None if RESERVED.contains(&name) => Err(format!("write __{name}__: {name} is a word of CEL")),
+            None => Ok(name.to_owned()),
+        }
     }
 
     fn takes(&mut self, sign: &str) -> bool {
@@ -391,7 +419,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), String> {
+    fn must(&mut self, sign: &str) -> Result<(), String> {
         if self.takes(sign) { Ok(()) } else { Err(format!("{sign:?} was expected here: {}", self.rest)) }
     }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 /// A check that this build can run: the payload of a plan entry (`{"http": {…}}`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::large_enum_variant, reason = "there is one per check, and most checks are http")]
 pub enum CheckSpec {
     /// HTTP request and assertions.
     Http(HttpSpec),
