@@ -1,4 +1,6 @@
 //! The HTTP contract: every endpoint asked over a real connection, its answer compared with what is promised.
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "web/cli.rs"]
 mod cli;
@@ -353,6 +355,8 @@ async fn errors_are_problem_details() {
     assert_eq!(answer.status, 404);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert_eq!(keys(&answer.json()), ["detail", "reason", "status", "title", "type"]);
+    let answer = server.get("/health/checks/%ff").await;
+    assert_eq!((answer.status, answer.json()["reason"].as_str()), (400, Some("BadRequest")));
     let answer = server.send("DELETE", "/health", &[], "").await;
     assert_eq!((answer.status, answer.json()["reason"].as_str()), (405, Some("WrongMethod")));
     assert!(answer.header("allow").is_some());
@@ -519,6 +523,11 @@ async fn the_page_fits_into_a_hundred_kilobytes() {
         total += server.send("GET", path, &[("accept-encoding", "gzip")], "").await.bytes.len();
     }
     assert!(total < 100_000, "{total} bytes");
+    let crowd = (0..2000).map(|n| check(&format!("worker-{n}"), "http", Health::Healthy, "200 in 40 ms", 100));
+    server.fake.checks.lock().unwrap().extend(crowd);
+    let page = server.get("/").await;
+    assert!(page.body.contains("more in <a href=\"/health/checks\">"));
+    assert!(server.send("GET", "/", &[("accept-encoding", "gzip")], "").await.bytes.len() < 60_000);
     assert_eq!(server.get("/ui/nope.js").await.status, 404);
 }
 

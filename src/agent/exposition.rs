@@ -28,8 +28,8 @@ impl Agent {
         let stats = self.inner.store.stats();
         metrics::OWN.series.set(stats.series as f64);
         metrics::OWN.store_bytes.set(stats.bytes as f64);
-        metrics::OWN.store_dropped.with_label_values(&["series"]).set(stats.dropped_series as f64);
-        metrics::OWN.store_dropped.with_label_values(&["points"]).set(stats.dropped_points as f64);
+        metrics::raise(&metrics::OWN.store_dropped.with_label_values(&["series"]), stats.dropped_series);
+        metrics::raise(&metrics::OWN.store_dropped.with_label_values(&["points"]), stats.dropped_points);
         let own = self.inner.own.frame();
         let mut out = Vec::new();
         self.with_frames(|frames| {

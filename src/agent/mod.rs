@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use crate::check::scheduler::Build;
 use crate::check::{Scheduler, SchedulerConfig};
 use crate::host::Collection;
+use crate::model::Labels;
 use crate::model::duration::Span;
 use crate::model::plan::{Plan, Role};
 use crate::model::ports::{PlanSource, ReportSink};
@@ -41,6 +42,8 @@ pub struct Parts {
     pub node: String,
     /// Recent history, shared with whoever queries it.
     pub store: Arc<Store>,
+    /// The labels that the store adds to every series; whoever scrapes `/metrics` adds its own.
+    pub identity: Labels,
     /// The host's collectors.
     pub collection: Collection,
     /// How the scheduler works.
@@ -68,6 +71,7 @@ pub struct Agent {
 struct Inner {
     node: String,
     store: Arc<Store>,
+    identity: Labels,
     reports: Arc<dyn ReportSink>,
     scheduler: Scheduler,
     collect_every: Span,
@@ -137,6 +141,7 @@ impl Agent {
         let (scheduler, runs) = Scheduler::start(parts.scheduler, parts.build, tasks.stop().clone());
         let inner = Arc::new(Inner {
             store: parts.store,
+            identity: parts.identity,
             reports: parts.reports,
             scheduler,
             collect_every: parts.collect_every,

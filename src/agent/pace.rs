@@ -77,6 +77,8 @@ pub struct Pace {
     draws: u64,
     last_flip_write: Option<Millis>,
     due: Option<(Millis, Cause)>,
+    /// What the report under way was due for; changes after it was built are not in it.
+    sending: Option<(Millis, Cause)>,
     heartbeat_at: Millis,
     flips: HashMap<u32, VecDeque<Millis>>,
     flap_write: HashMap<u32, Millis>,
@@ -95,6 +97,7 @@ impl Pace {
             draws: 0,
             last_flip_write: None,
             due: None,
+            sending: None,
             heartbeat_at: now,
             flips: HashMap::new(),
             flap_write: HashMap::new(),
@@ -147,30 +150,36 @@ impl Pace {
         (at.max(self.not_before), cause)
     }
 
-    /// A write succeeded.
+    /// A report of everything so far is being built and sent. What changes from now on is due anew.
+    pub fn begin(&mut self) {
+        self.sending = self.due.take();
+    }
+
+    /// The report that [`Self::begin`] announced was taken.
     pub fn written(&mut self, now: Millis) {
-        if matches!(self.due, Some((_, Cause::Flip))) {
+        if matches!(self.sending.take(), Some((_, Cause::Flip))) {
             self.last_flip_write = Some(now);
             for (slot, flips) in &self.flips {
                 if flips.len() > FLAP_LIMIT {
                     self.flap_write.insert(*slot, now);
                 }
             }
+            if let Some((at, Cause::Flip)) = &mut self.due {
+                *at = (*at).max(now + self.spread);
+            }
         }
-        self.due = None;
         self.failures = 0;
         self.not_before = now;
         self.heartbeat_at = now + self.next_heartbeat();
     }
 
-    /// A write was refused for now: it stays due, after the longer of what the other side asked and our back-off.
+    /// The report that [`Self::begin`] announced was refused for now: it stays due, after the longer of what the other side asked and our back-off.
     pub fn refused(&mut self, after: Millis, now: Millis) {
         self.failures = self.failures.saturating_add(1);
         let backoff = (1000 << self.failures.min(6)).min(LONGEST_BACKOFF);
         self.not_before = now + after.max(backoff / 2 + self.draw(backoff / 2));
-        if self.due.is_none() {
-            self.due = Some((now, Cause::Heartbeat));
-        }
+        let (at, cause) = self.sending.take().unwrap_or((now, Cause::Heartbeat));
+        self.plan(at, cause);
     }
 
     /// Forgets slots that are no longer in the plan.
@@ -218,12 +227,27 @@ mod tests {
         Pace::new("node-1", 1000, false, 0)
     }
 
+    fn write(pace: &mut Pace, at: Millis) {
+        pace.begin();
+        pace.written(at);
+    }
+
+    #[test]
+    fn a_flip_while_a_report_is_under_way_is_not_forgotten() {
+        let mut pace = alone();
+        pace.changed(Change::Check(1), 5000);
+        pace.begin();
+        pace.changed(Change::Check(2), 5010);
+        pace.written(5020);
+        assert_eq!(pace.next(), (6020, Cause::Flip));
+    }
+
     #[test]
     fn a_first_flip_is_written_at_once_and_the_next_one_t_later() {
         let mut pace = alone();
         pace.changed(Change::Check(1), 5000);
         assert_eq!(pace.next(), (5000, Cause::Flip));
-        pace.written(5000);
+        write(&mut pace, 5000);
         pace.changed(Change::Check(2), 5100);
         assert_eq!(pace.next(), (6000, Cause::Flip));
     }
@@ -236,7 +260,7 @@ mod tests {
             assert_eq!(cause, Cause::Heartbeat);
             let last = pace.not_before;
             assert!((270_000..=330_000).contains(&(at - last)), "{}", at - last);
-            pace.written(at);
+            write(&mut pace, at);
         }
     }
 
@@ -244,7 +268,7 @@ mod tests {
     fn any_write_postpones_the_heartbeat() {
         let mut pace = alone();
         pace.changed(Change::Check(1), 200_000);
-        pace.written(200_000);
+        write(&mut pace, 200_000);
         assert!(pace.next().0 >= 470_000);
     }
 
@@ -267,7 +291,8 @@ mod tests {
         let mut pace = alone();
         for second in 1..=3 {
             assert!(!pace.changed(Change::Check(1), second * 2000));
-            pace.written(pace.next().0);
+            let at = pace.next().0;
+            write(&mut pace, at);
         }
         assert!(pace.changed(Change::Check(1), 8000));
         assert!(pace.next().0 >= 270_000, "{:?}", pace.next());
@@ -286,9 +311,11 @@ mod tests {
     fn a_refused_write_stays_due_and_honours_the_wait_that_was_asked_for() {
         let mut pace = alone();
         pace.changed(Change::Check(1), 1000);
+        pace.begin();
         pace.refused(20_000, 1000);
         assert_eq!(pace.next(), (21_000, Cause::Flip));
         for _ in 0..20 {
+            pace.begin();
             pace.refused(0, 21_000);
         }
         assert!(pace.next().0 <= 21_000 + LONGEST_BACKOFF);

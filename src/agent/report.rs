@@ -48,6 +48,7 @@ impl Agent {
 
     fn build_report(&self, now: Millis) -> Report {
         let mut state = self.state();
+        state.pace.begin();
         state.seq += 1;
         let mut states = States::new(state.plan.slots());
         let mut reasons: Vec<(Health, SlotReason)> = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::{Agent, check_series};
 use crate::alert::life::Phase;
 use crate::check::RunNowError;
+use crate::model::Labels;
 use crate::model::health::Health;
 use crate::model::object::ObjectKey;
 use crate::model::series::{Family, Frame, MetricKind, Millis, SeriesInfo};
@@ -151,7 +152,7 @@ impl Agent {
             let checks: Vec<_> =
                 state.checks.by_slot.values().map(|check| (&check.series, check.figures(now))).collect();
             check_series::write(&checks, &mut own);
-            write_alerts(&state, &mut own);
+            write_alerts(&state, &self.inner.identity, &mut own);
         }
         self.with_host_frame(now, |host| then(&[host, &own]))
     }
@@ -199,13 +200,14 @@ impl Agent {
     }
 }
 
-fn write_alerts(state: &super::State, out: &mut Frame) {
+fn write_alerts(state: &super::State, identity: &Labels, out: &mut Frame) {
     let family = Family::new("ALERTS", "Pending and firing alerts.", MetricKind::Gauge);
     let since = Family::new("ALERTS_FOR_STATE", "Since when an alert's expression holds.", MetricKind::Gauge);
     let mut started = Vec::new();
     for rule in state.rules.by_slot.values() {
         for (_, live) in rule.life.instances() {
-            let mut labels: Vec<(&str, &str)> = live.labels.iter().collect();
+            let scraped = |label: &(&str, &str)| identity.get(label.0) != Some(label.1);
+            let mut labels: Vec<(&str, &str)> = live.labels.iter().filter(scraped).collect();
             labels.push(("alertname", &rule.plan.name));
             if !rule.plan.severity.is_empty() {
                 labels.push(("severity", &rule.plan.severity));

@@ -103,6 +103,7 @@ pub async fn assemble(plan: Plan, tasks: &Tasks) -> anyhow::Result<Assembled> {
     let parts = agent::Parts {
         node: node.clone(),
         store: Arc::clone(&store),
+        identity: ground::identity(&settings, &node),
         collection: Collection::new(sources),
         scheduler: SchedulerConfig::new(&node),
         build: plan.build.unwrap_or_else(|| Box::new(move |key, check| build(key, check, &env))),

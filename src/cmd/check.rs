@@ -95,6 +95,7 @@ async fn once(args: &Args) -> anyhow::Result<Vec<crate::model::view::CheckView>>
         Parts {
             node: node.clone(),
             store: ground::store(&read.settings, &node),
+            identity: ground::identity(&read.settings, &node),
             collection: Collection::new(Vec::new()),
             scheduler: SchedulerConfig { first_runs_within: Some(Duration::ZERO), ..SchedulerConfig::new(&node) },
             build: Box::new(move |key, check| build(key, check, &env)),

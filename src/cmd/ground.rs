@@ -13,13 +13,19 @@ pub fn node_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// The labels of every series: job, instance, node, and those of the settings.
+#[must_use]
+pub fn identity(settings: &Settings, node: &str) -> Labels {
+    let own = [("job", settings.job.as_str()), ("instance", node), ("node", node)];
+    let extra = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Labels::from_pairs(own.into_iter().chain(extra))
+}
+
 /// An empty store with the identity and the limits that settings ask for.
 #[must_use]
 pub fn store(settings: &Settings, node: &str) -> Arc<Store> {
-    let identity = [("job", settings.job.as_str()), ("instance", node), ("node", node)];
-    let extra = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Arc::new(Store::new(StoreConfig {
-        identity: Labels::from_pairs(identity.into_iter().chain(extra)),
+        identity: identity(settings, node),
         selected_retention: settings.retention,
         max_bytes: usize::try_from(settings.max_memory).unwrap_or(usize::MAX),
         ..StoreConfig::default()

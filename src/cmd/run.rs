@@ -17,7 +17,7 @@ use crate::local::demo_targets::{self, DemoTargets};
 use crate::local::installation::Installation;
 use crate::local::watch::Watch;
 use crate::runtime::tasks::Tasks;
-use crate::runtime::{shutdown, telemetry};
+use crate::runtime::{metrics, shutdown, telemetry};
 use crate::web::{self, WebOptions, WebState};
 
 /// How long tasks may take to end after the stop signal.
@@ -48,6 +48,7 @@ pub struct Args {
 /// Bad input, a port in use, an unusable state directory.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::start(args.flags.log_format, &args.flags.log_level).map_err(anyhow::Error::msg)?;
+    metrics::start();
     if !args.host.is_loopback() {
         bail!(
             "--host {}: only loopback addresses are served by this version, since nobody is asked who they are; write 127.0.0.1",

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{Counter, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, Opts, core::Collector};
+use super::clock;
+
+use prometheus::{Counter, Gauge, HistogramVec, IntCounter, IntCounterVec, Opts, core::Collector};
 
 /// Every metric that Vitals keeps about itself. Label sets are finite.
 pub struct Own {
@@ -29,7 +31,7 @@ pub struct Own {
     /// Bytes in the store.
     pub store_bytes: Gauge,
     /// What the store dropped, by what.
-    pub store_dropped: GaugeVec,
+    pub store_dropped: IntCounterVec,
     /// Processor time of this process.
     pub cpu_seconds: Counter,
     /// Resident memory of this process.
@@ -38,6 +40,8 @@ pub struct Own {
     pub open_fds: Gauge,
     /// When the process started, unix seconds.
     pub start_time: Gauge,
+    /// How long the process has run.
+    pub uptime: Gauge,
 }
 
 /// The one set of own metrics.
@@ -102,7 +106,7 @@ impl Own {
             ))),
             series: build!(Gauge::with_opts(opts("vitals_series", "Series in the store."))),
             store_bytes: build!(Gauge::with_opts(opts("vitals_store_bytes", "Memory that the store holds, in bytes."))),
-            store_dropped: build!(GaugeVec::new(
+            store_dropped: build!(IntCounterVec::new(
                 opts("vitals_store_dropped_total", "What the store dropped to stay in its memory, by what."),
                 &["what"]
             )),
@@ -119,6 +123,7 @@ impl Own {
                 "process_start_time_seconds",
                 "Start time of the process since unix epoch in seconds."
             ))),
+            uptime: build!(Gauge::with_opts(opts("vitals_uptime_seconds", "How long the process has run."))),
         }
     }
 }
@@ -133,8 +138,23 @@ pub fn error(room: &str) {
     OWN.errors.with_label_values(&[room]).inc();
 }
 
+/// Begins to count: the start time, and families that a dashboard wants to see before anything happened.
+pub fn start() {
+    OWN.start_time.set(clock::now_millis() as f64 / 1000.0);
+    for room in ["agent", "check", "fleet", "host", "local", "web"] {
+        OWN.panics.with_label_values(&[room]);
+        OWN.errors.with_label_values(&[room]);
+    }
+}
+
+/// Brings a counter to a total that is kept elsewhere.
+pub fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
 /// Reads what the system says of this process: called before the own metrics are shown.
 pub fn refresh_process() {
+    OWN.uptime.set(clock::now_millis() as f64 / 1000.0 - OWN.start_time.get());
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
         // The command in parentheses may hold blanks: fields are counted after it. utime and stime are 14 and 15.

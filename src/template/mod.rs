@@ -13,6 +13,7 @@
 //!
 //! What Go does by calling methods (`.Alerts.Firing`, `.Labels.SortedPairs`, `.Names`, `.Values`) works here too.
 
+mod balance;
 mod budget;
 mod data;
 mod functions;

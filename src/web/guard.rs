@@ -161,28 +161,37 @@ fn mapped_loopback(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()) || v6 == Ipv6Addr::LOCALHOST)
 }
 
-/// Answers that the router makes without words (405, 413) get some.
+/// Refusals that the router and its extractors make in plain text become problem details.
 fn worded(response: Response) -> Response {
-    let error = match response.status() {
+    let status = response.status();
+    let plain = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/plain")));
+    if !(status.is_client_error() && plain) {
+        return response;
+    }
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let error = match status {
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allow = response.headers().get(header::ALLOW).cloned();
             let methods = allow.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("GET");
-            let mut worded = WebError::WrongMethod(format!("this path answers to {methods} only")).into_response();
-            if let Some(allow) = allow {
-                worded.headers_mut().insert(header::ALLOW, allow);
-            }
-            return worded;
+            WebError::WrongMethod(format!("this path answers to {methods} only"))
         }
-        StatusCode::PAYLOAD_TOO_LARGE if !is_problem(&response) => {
+        StatusCode::PAYLOAD_TOO_LARGE => {
             WebError::TooLarge(format!("the body is larger than {} bytes", super::MAX_BODY))
         }
-        _ => return response,
+        StatusCode::NOT_FOUND => {
+            WebError::NotFound("there is no such thing; the page at / lists every endpoint".into())
+        }
+        _ => {
+            WebError::BadRequest("the path or body cannot be read; encode it as UTF-8, percent-encoded in paths".into())
+        }
     };
-    error.into_response()
-}
-
-fn is_problem(response: &Response) -> bool {
-    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json")
+    let mut response = error.into_response();
+    if let Some(allow) = allow {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {

@@ -109,7 +109,7 @@ fn an_unknown_flag_command_or_kind_is_bad_usage() {
 
 #[test]
 fn logs_are_text_or_json() {
-    let home = Home::with(&check("load", "load: {}"));
+    let home = Home::with(&check("load", "load: {perCore: \"10000\"}"));
     let mut command = home.command();
     command.args(["--log-format", "json"]);
     let vitals = Running::start(command);

@@ -67,6 +67,19 @@ pub struct Told {
     pub resolved: Option<Millis>,
 }
 
+impl Told {
+    /// The message that it fires, the one that it ended, and the last attempt where that is neither.
+    fn views(&self, receiver: &ObjectKey) -> Vec<NotificationView> {
+        let delivered = [self.firing, self.resolved];
+        let view = |status: &str, at| NotificationView { receiver: receiver.clone(), status: status.to_owned(), at };
+        let mut views: Vec<_> = delivered.into_iter().flatten().map(|at| view("delivered", at)).collect();
+        if !delivered.contains(&Some(self.at)) {
+            views.push(view(&self.status, self.at));
+        }
+        views
+    }
+}
+
 /// One episode on the desk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -170,11 +183,9 @@ impl Case {
     pub fn view(&self) -> AlertView {
         let fired_at = self.episode.fired_at.saturating_mul(1000);
         let resolved_at = self.ended.map(|ending| ending.at.saturating_mul(1000));
-        let told = self.told.iter().map(|(receiver, told)| NotificationView {
-            receiver: receiver.clone(),
-            status: told.status.clone(),
-            at: told.at,
-        });
+        let mut told: Vec<NotificationView> =
+            self.told.iter().flat_map(|(receiver, told)| told.views(receiver)).collect();
+        told.sort_by_key(|told| told.at);
         let changes = [Some(fired_at), resolved_at, self.ack.as_ref().map(|ack| ack.at)];
         AlertView {
             id: self.episode.id.to_string(),
@@ -195,7 +206,7 @@ impl Case {
             updated_at: changes.into_iter().flatten().max().unwrap_or(fired_at),
             acknowledged: self.ack.clone(),
             silenced_by: self.silenced_by.clone(),
-            notifications: told.collect(),
+            notifications: told,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What the API server would say of an object, said here: the generated schema and its CEL rules, evaluated locally.
 
 mod metadata;
+mod rule;
 mod shape;
 mod words;
 
 use std::fmt;
 use std::sync::OnceLock;
 
-use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use serde_json::Value;
 
 use super::Kind;
@@ -57,7 +57,7 @@ pub fn validate(kind: Kind, object: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     metadata::check(kind, object, &mut problems);
     match object.get("spec") {
-        Some(spec) => checker.spec.check(spec, "spec", &mut problems),
+        Some(spec) => checker.spec().check(spec, "spec", &mut problems),
         None => problems.push(Problem::new("spec", "Required", "is missing", "add `spec:` with what is wanted")),
     }
     problems.extend(broken_rules(checker, object, &problems));
@@ -66,21 +66,13 @@ pub fn validate(kind: Kind, object: &Value) -> Vec<Problem> {
 }
 
 /// The schema and the rules of one kind, made once.
-struct Checker {
-    spec: Shape,
-    rules: CompiledSchema,
+fn checker(kind: Kind) -> &'static Shape {
+    static CHECKERS: [OnceLock<Shape>; 7] = [const { OnceLock::new() }; 7];
+    // A test proves that the committed schemas are the generated ones, so this cannot fail.
+    CHECKERS[kind as usize].get_or_init(|| Shape::of(&serde_json::from_str(schema_text(kind)).unwrap_or_default()))
 }
 
-fn checker(kind: Kind) -> &'static Checker {
-    static CHECKERS: [OnceLock<Checker>; 7] = [const { OnceLock::new() }; 7];
-    CHECKERS[kind as usize].get_or_init(|| {
-        // A test proves that the committed schemas are the generated ones, so this cannot fail.
-        let schema: Value = serde_json::from_str(schema_text(kind)).unwrap_or_default();
-        Checker { spec: Shape::of(&schema["properties"]["spec"]), rules: compile_schema(&schema) }
-    })
-}
-
-/// The schema as it was generated: making it anew would cost each start a quarter of a second and twelve MiB.
+/// The schema as it was generated: making it anew at each start would cost more time and memory than everything else in it.
 fn schema_text(kind: Kind) -> &'static str {
     match kind {
         Kind::HealthCheck => include_str!("schemas/healthchecks.json"),
@@ -94,34 +86,26 @@ fn schema_text(kind: Kind) -> &'static str {
 }
 
 /// The rules that the object breaks. A rule about the whole of a map with an unknown field ("exactly one of …") is not
-/// reported: it mostly fails only because the field's name is wrong. A rule that cannot be evaluated because a value has the wrong type is not reported either: the type is.
-fn broken_rules(checker: &Checker, object: &Value, found: &[Problem]) -> Vec<Problem> {
+/// reported: it mostly fails only because the field's name is wrong. A rule that cannot be evaluated because a value has the
+/// wrong type is not reported either: the type is.
+fn broken_rules(checker: &Shape, object: &Value, found: &[Problem]) -> Vec<Problem> {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
         map.remove("status");
     }
-    drop_nulls(&mut object);
-    let Err(errors) = Validator::new().validate_compiled(&checker.rules, &object, None) else { return Vec::new() };
-    let broken = errors.into_vec().into_iter().filter(|error| match error.kind {
-        ErrorKind::ValidationFailure => true,
+    checker.fill(&mut object);
+    let mut broken = Vec::new();
+    checker.rules(&object, "", &mut |home, rule, evaluated| {
         // With a sound shape every rule can be evaluated; if not, better refuse than let pass.
-        _ => found.is_empty(),
+        if (evaluated || found.is_empty()) && broken.len() < MAX_PROBLEMS {
+            let path = format!("{home}{}", rule.field);
+            let path = path.trim_start_matches('.');
+            let there = what_is_there(&rule.text, path, &object);
+            broken.push(Problem::new(path, "RuleViolated", rule.message.clone(), there));
+        }
     });
+    broken.retain(|rule| !found.iter().any(|other| other.reason == "UnknownField" && parent(other) == rule.path));
     broken
-        .map(|error| {
-            let path = error.field_path.trim_start_matches('.');
-            Problem::new(path, "RuleViolated", error.message, what_is_there(&error.rule, path, &object))
-        })
-        .filter(|problem| {
-            !found.iter().any(|other| other.reason == "UnknownField" && parent(other) == rule_home(problem))
-        })
-        .collect()
-}
-
-/// Where a rule stands: `spec` for one whose field path points at `spec.timeout` does not matter, only whole-object rules
-/// ("exactly one of …") are confused by a misspelt sibling, and those carry no field path.
-fn rule_home(problem: &Problem) -> &str {
-    &problem.path
 }
 
 /// For a rule of the form "exactly one of these": which of them there are.
@@ -135,18 +119,6 @@ fn what_is_there(rule: &str, path: &str, object: &Value) -> String {
 
 fn parent(problem: &Problem) -> &str {
     problem.path.rsplit_once('.').map_or("", |(parent, _)| parent)
-}
-
-/// An empty field counts as absent for rules; the shape check has named it already.
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, child| !child.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use regex::Regex;
 use serde_json::Value;
 
+use super::rule::Rule;
 use super::words::{cut, listed, nearest, shown};
 use super::{MAX_PROBLEMS, Problem};
 use crate::model::duration;
@@ -24,6 +25,8 @@ pub struct Shape {
     date_time: bool,
     length: (u64, u64),
     range: (i64, i64),
+    default: Option<Value>,
+    rules: Vec<Rule>,
 }
 
 /// A regular expression that is compiled when a value first needs it: most never do, and each costs memory.
@@ -111,7 +114,16 @@ impl Shape {
             date_time: schema["format"] == "date-time",
             length,
             range: (bound("minimum", lowest), bound("maximum", highest)),
+            default: schema.get("default").cloned(),
+            // A test reads every rule, so none is lost here.
+            rules: schema["x-kubernetes-validations"].as_array().into_iter().flatten().flat_map(Rule::read).collect(),
         }
+    }
+
+    /// The shape of field `spec`.
+    pub fn spec(&self) -> &Self {
+        static NOTHING: LazyLock<Shape> = LazyLock::new(Shape::default);
+        self.fields.get("spec").unwrap_or(&NOTHING)
     }
 
     /// Adds every mistake of a value and of what is in it.
@@ -139,6 +151,63 @@ impl Shape {
             }
             (Type::Boolean, Value::Bool(_)) | (Type::Any, _) => {}
             (wanted, found) => out.push(self.wrong_type(wanted, found, path)),
+        }
+    }
+
+    /// Writes defaults into what leaves them out, as the API server does before it looks at rules. An empty field counts as
+    /// absent; the shape check has named it already.
+    pub fn fill(&self, value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.retain(|_, child| !child.is_null());
+                for (name, field) in &self.fields {
+                    if let Some(default) = field.default.as_ref().filter(|_| !map.contains_key(name)) {
+                        map.insert(name.clone(), default.clone());
+                    }
+                }
+                for (name, child) in map {
+                    if let Some(shape) = self.fields.get(name).or(self.entries.as_deref()) {
+                        shape.fill(child);
+                    }
+                }
+            }
+            Value::Array(list) => {
+                if let Some(shape) = &self.items {
+                    list.iter_mut().for_each(|child| shape.fill(child));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls `broken` with the path and rule of every rule that a value breaks; false = it cannot be evaluated.
+    pub fn rules<'s>(&'s self, value: &Value, path: &str, broken: &mut dyn FnMut(&str, &'s Rule, bool)) {
+        for rule in &self.rules {
+            match rule.holds(value) {
+                Some(true) => {}
+                Some(false) => broken(path, rule, true),
+                None => broken(path, rule, false),
+            }
+        }
+        let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        match value {
+            Value::Object(map) => {
+                for (name, child) in map {
+                    if let Some(shape) = self.fields.get(name).or(self.entries.as_deref()) {
+                        shape.rules(child, &join(name), broken);
+                    }
+                }
+            }
+            Value::Array(list) => {
+                // A list that is too long is told as such; its rules would cost time for nothing.
+                let most = usize::try_from(self.length.1).unwrap_or(usize::MAX);
+                for (index, child) in list.iter().enumerate().take(most) {
+                    if let Some(shape) = &self.items {
+                        shape.rules(child, &format!("{path}[{index}]"), broken);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

@@ -312,11 +312,29 @@ fn every_pattern_compiles() {
     }
 }
 
+/// Every `x-kubernetes-validations` list of a schema.
+fn rules_of(schema: &Value, out: &mut Vec<Value>) {
+    match schema {
+        Value::Object(map) => {
+            out.extend(map.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten().cloned());
+            map.values().for_each(|child| rules_of(child, out));
+        }
+        Value::Array(list) => list.iter().for_each(|child| rules_of(child, out)),
+        _ => {}
+    }
+}
+
 #[test]
-fn every_rule_of_every_kind_compiles_here() {
+fn every_rule_of_every_kind_is_understood_here() {
+    let mut rules = Vec::new();
     for kind in Kind::ALL {
-        let errors = checker(kind).rules.compilation_errors();
-        assert!(errors.is_empty(), "{kind}: {errors:?}");
+        rules_of(&serde_json::from_str(schema_text(kind)).unwrap(), &mut rules);
+    }
+    assert!(rules.len() > 40, "{}", rules.len());
+    for rule in rules {
+        if let Err(why) = super::rule::Rule::read(&rule) {
+            panic!("{rule}: {why}");
+        }
     }
 }
 
@@ -371,6 +389,126 @@ mod any {
         fn no_value_makes_validation_panic(spec in json(), kind in 0usize..7) {
             let _ = validate(Kind::ALL[kind], &check(spec.clone()));
             let _ = validate(Kind::ALL[kind], &spec);
+        }
+    }
+}
+
+mod oracle {
+    //! Kube's own CEL engine must say the same of objects with sound shapes.
+
+    use std::collections::BTreeSet;
+
+    use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A random value of a schema; fields come and go by the bits of `dice`.
+    fn of(schema: &Value, dice: &mut u64) -> Value {
+        let mut roll = |sides: u64| {
+            *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (*dice >> 33) % sides
+        };
+        if let Some(words) = schema["enum"].as_array() {
+            return words[roll(words.len() as u64) as usize].clone();
+        }
+        match schema["type"].as_str() {
+            Some("object") if schema["properties"].is_object() => {
+                let required: Vec<&str> =
+                    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let fields = schema["properties"].as_object().unwrap();
+                // Many fields: few of them. Few fields: about half.
+                let odds = if fields.len() > 12 { 8 } else { 2 };
+                let chosen: Vec<_> =
+                    fields.iter().filter(|(name, _)| required.contains(&name.as_str()) || roll(odds) == 0).collect();
+                Value::Object(chosen.into_iter().map(|(name, field)| (name.clone(), of(field, dice))).collect())
+            }
+            Some("object") => {
+                let names = ["severity", "team"];
+                let count = roll(3) as usize;
+                Value::Object(names[..count].iter().map(|name| ((*name).to_owned(), Value::from("x"))).collect())
+            }
+            Some("array") => {
+                let least = schema["minItems"].as_u64().unwrap_or(0);
+                let count = least + roll(3);
+                Value::Array((0..count).map(|_| of(&schema["items"], dice)).collect())
+            }
+            Some("integer") => Value::from(1 + roll(90)),
+            Some("boolean") => Value::from(roll(2) == 0),
+            _ if schema["format"] == "date-time" => {
+                Value::from(format!("2026-01-0{}T00:00:00+0{}:00", 1 + roll(3), roll(3)))
+            }
+            _ if schema["x-kubernetes-int-or-string"] == true => Value::from(roll(9)),
+            _ if schema["pattern"] == crate::model::duration::PATTERN => {
+                Value::from(["0s", "500ms", "1s", "30s", "1m30s", "2h"][roll(6) as usize])
+            }
+            _ => Value::from(["", "x", ".*", "a|", "default"][roll(5) as usize]),
+        }
+    }
+
+    fn schema(kind: Kind) -> &'static (Value, CompiledSchema) {
+        static ALL: [OnceLock<(Value, CompiledSchema)>; 7] = [const { OnceLock::new() }; 7];
+        ALL[kind as usize].get_or_init(|| {
+            let schema = serde_json::from_str(schema_text(kind)).unwrap();
+            let compiled = compile_schema(&schema);
+            (schema, compiled)
+        })
+    }
+
+    fn ours(kind: Kind, object: &Value) -> BTreeSet<(String, String)> {
+        let mut object = object.clone();
+        checker(kind).fill(&mut object);
+        let mut out = BTreeSet::new();
+        checker(kind).rules(&object, "", &mut |path, rule, evaluated| {
+            assert!(evaluated, "{path}: {} cannot be evaluated on {object}", rule.text);
+            out.insert((format!("{path}{}", rule.field), rule.message.clone()));
+        });
+        out
+    }
+
+    fn theirs(kind: Kind, object: &Value) -> BTreeSet<(String, String)> {
+        let Err(errors) = Validator::new().validate_compiled(&schema(kind).1, object, None) else {
+            return BTreeSet::new();
+        };
+        errors
+            .into_vec()
+            .into_iter()
+            .map(|error| {
+                assert_eq!(error.kind, ErrorKind::ValidationFailure, "{error:?} on {object}");
+                (error.field_path, error.message)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn kubes_engine_compiles_every_rule() {
+        for kind in Kind::ALL {
+            let errors = schema(kind).1.compilation_errors();
+            assert!(errors.is_empty(), "{kind}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn random_objects_break_every_rule_sometimes_and_keep_it_sometimes() {
+        let mut broken: BTreeSet<String> = BTreeSet::new();
+        let mut dice = 1;
+        for round in 0..4000 {
+            let kind = Kind::ALL[round % 7];
+            let object = json!({ "metadata": { "name": "default" }, "spec": of(&schema(kind).0["properties"]["spec"], &mut dice) });
+            broken.extend(ours(kind, &object).into_iter().map(|(_, message)| message));
+        }
+        assert!(broken.len() > 30, "only {} rules were ever broken: the comparison means little", broken.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        #[test]
+        fn both_engines_say_the_same(mut dice in any::<u64>(), kind in 0usize..7, named in prop::bool::weighted(0.8)) {
+            let kind = Kind::ALL[kind];
+            let spec = of(&schema(kind).0["properties"]["spec"], &mut dice);
+            let object = json!({ "metadata": { "name": if named { "default" } else { "other" } }, "spec": spec });
+            prop_assert_eq!(ours(kind, &object), theirs(kind, &object), "{}", object);
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::web::time::clock;
 
 /// Groups of more healthy checks than this start closed.
 const OPEN_UP_TO: usize = 40;
+/// Checks of one health that the page lists; the API has all.
+const LISTED: usize = 300;
 /// Broken things that the first lines name.
 const NAMED: usize = 3;
 /// Runs that are read for all strips together.
@@ -218,7 +220,10 @@ fn checks_section(checks: &[CheckView], runs: &HashMap<ObjectKey, Vec<RunView>>,
                 @if !list.is_empty() {
                     details.group id={ "group-" (health.lower()) } open[health != Health::Healthy || list.len() <= OPEN_UP_TO] {
                         summary { h3 { (health.as_str()) " " span.count { (list.len()) } } }
-                        ul.rows { @for view in list { (check(view, of(view), now)) } }
+                        ul.rows { @for view in list.iter().take(LISTED) { (check(view, of(view), now)) } }
+                        @if list.len() > LISTED {
+                            p.empty { "and " (list.len() - LISTED) " more in " a href="/health/checks" { "/health/checks" } }
+                        }
                     }
                 }
             }
