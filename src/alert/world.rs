@@ -359,7 +359,7 @@ impl World {
 
     fn think(&mut self) {
         let now = self.now * 1000;
-        let made = self.desk.decide(now, &BTreeSet::new(), &words());
+        let made = self.desk.decide(now, &|_| false, &words());
         let cut = self.cut.filter(|_| !made.is_empty());
         if cut == Some(Cut::BeforeIntent) {
             return self.die();

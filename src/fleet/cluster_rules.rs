@@ -1,6 +1,6 @@
 //! Cluster-scope rules: the leader's own series, and the rules that it evaluates over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::Now;
 use super::judge::SystemInput;
@@ -8,7 +8,7 @@ use super::nodes::Nodes;
 use super::rollup::Rollup;
 use crate::alert::desk::Desk;
 use crate::alert::ledger::{Ledger, SUMMARY};
-use crate::alert::life::{Outcome, RuleLife};
+use crate::alert::life::{Outcome, Phase, RuleLife};
 use crate::model::fleet_plan::{FleetPlan, RuleScope};
 use crate::model::labels::METRIC_NAME;
 use crate::model::object::ObjectKey;
@@ -72,6 +72,32 @@ pub struct Scene<'a> {
     pub alerts_series: bool,
 }
 
+impl Scene<'_> {
+    /// Whether nothing can be said now of what an alert of the leader's own is about: then it is frozen.
+    #[must_use]
+    pub fn is_unknown(&self, labels: &Labels) -> bool {
+        is_unknown(self.plan, self.rollups, self.system, labels)
+    }
+}
+
+/// Whether what these labels name is Unknown: the check `namespace`/`name`, or without one the whole system.
+pub(super) fn is_unknown(
+    plan: &FleetPlan,
+    rollups: &BTreeMap<ObjectKey, Rollup>,
+    system: SystemInput,
+    labels: &Labels,
+) -> bool {
+    let key = labels.get("namespace").zip(labels.get("name")).map(|(namespace, name)| ObjectKey::new(namespace, name));
+    match key.and_then(|key| Some((plan.checks.get(&key)?, rollups.get(&key)?))) {
+        // Where no result is expected any more, there is nothing to wait for.
+        Some((check, rollup)) => {
+            let waits = rollup.counts.total() > 0 || rollup.adopted.0 < rollup.adopted.1;
+            !check.suspended && rollup.health == Health::Unknown && waits
+        }
+        None => system.health() == Health::Unknown,
+    }
+}
+
 impl ClusterRules {
     /// Works from another plan. What was open before a restart comes from the ledger.
     pub fn set_plan(&mut self, plan: &FleetPlan, ledger: &Ledger) {
@@ -108,7 +134,7 @@ impl ClusterRules {
     /// Evaluates the rules whose time has come, over series of this moment, and tells the ledger.
     pub fn evaluate(&mut self, scene: &Scene<'_>, engine: &mut dyn Engine, ledger: &mut Ledger, now: Now) {
         let started = *self.started.get_or_insert(now.mono);
-        engine.record(now.wall, &series(scene, now));
+        engine.record(now.wall, &series_for_rules(scene, now));
         // Before the nodes have reported, silence means nothing.
         let all_told = scene.nodes.names().all(|name| scene.nodes.report(name).is_some());
         let settled = all_told || now.mono - started >= SETTLING;
@@ -133,6 +159,7 @@ impl ClusterRules {
             let outcome = match outcome {
                 // What is known from before the restart cannot be refuted by history that does not reach back.
                 Outcome::Samples(_) if life.life.has_restored() && !covered => Outcome::Warming,
+                Outcome::Samples(found) => Outcome::Samples(with_frozen(found, &life.life, scene)),
                 outcome => outcome,
             };
             life.life.evaluate(&life.plan, outcome, now.wall);
@@ -155,6 +182,34 @@ fn run(plan: &RulePlan, engine: &mut dyn Engine, at: Millis) -> Outcome {
         Ok(None) => Outcome::NoSuchSeries,
         Err(why) => Outcome::Failed(why),
     }
+}
+
+/// Adds what fires about something that became Unknown: nobody can say that it ended.
+fn with_frozen(mut found: Vec<(Labels, f64)>, life: &RuleLife, scene: &Scene<'_>) -> Vec<(Labels, f64)> {
+    let fires = life.instances().filter(|(_, live)| live.phase() == Phase::Firing);
+    let frozen: Vec<_> = fires.filter(|(_, live)| scene.is_unknown(&live.labels)).collect();
+    if !frozen.is_empty() {
+        let known: BTreeSet<u64> = found.iter().map(|(labels, _)| labels.without_metric().fingerprint()).collect();
+        let missing = frozen.into_iter().filter(|(fp, _)| !known.contains(&fp.0));
+        found.extend(missing.map(|(_, live)| (live.labels.clone(), live.value)));
+    }
+    found
+}
+
+/// The leader's series without the health of checks whose dependency fails: those raise no alerts.
+fn series_for_rules(scene: &Scene<'_>, now: Now) -> Vec<(Labels, f64)> {
+    let mut all = series(scene, now);
+    let blocked: BTreeSet<(&str, &str)> = scene
+        .rollups
+        .iter()
+        .filter(|(_, rollup)| rollup.reason == "DependencyFailed")
+        .map(|(key, _)| (key.namespace.as_ref(), key.name.as_ref()))
+        .collect();
+    all.retain(|(labels, _)| {
+        let about = labels.get("namespace").zip(labels.get("name"));
+        labels.metric() != Some("vitals_healthcheck_health") || about.is_none_or(|about| !blocked.contains(&about))
+    });
+    all
 }
 
 fn record(key: &ObjectKey, plan: &RulePlan, engine: &mut dyn Engine, outcome: Outcome, at: Millis) {

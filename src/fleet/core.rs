@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::FleetConfig;
 use super::clock::Now;
-use super::cluster_rules::{ClusterRules, Engine, Scene, series};
+use super::cluster_rules::{ClusterRules, Engine, Scene, is_unknown, series};
 use super::judge::SystemInput;
 use super::nodes::Nodes;
 use super::pending::Pending;
@@ -15,13 +15,13 @@ use super::rollup::{Kept, Rollup, roll_up, system};
 use crate::alert::desk::{Desk, DeskConfig, Words};
 use crate::alert::episode::Episode;
 use crate::alert::ledger::{Ledger, Received};
-use crate::model::{Labels, Span};
 use crate::model::fleet_plan::{FleetPlan, FleetRule, Notify, RuleScope};
 use crate::model::object::ObjectKey;
 use crate::model::plan::{OnTrouble, RulePlan};
 use crate::model::ports::{Change, NodeState};
 use crate::model::report::Report;
 use crate::model::series::Millis;
+use crate::model::{Labels, Span};
 
 /// Up to this many nodes every report is thought about at once; beyond, once a second.
 const SMALL_FLEET: usize = 64;
@@ -278,7 +278,11 @@ impl Core {
             self.keep_pending();
         }
         self.desk.refresh(self.ledger.open());
-        let frozen = self.nodes.frozen(now);
+        let silent = self.nodes.frozen(now);
+        let frozen = |episode: &Episode| match episode.node.as_str() {
+            "" => is_unknown(&self.plan, &self.rollups, self.system, &episode.labels),
+            node => silent.contains(node),
+        };
         let made = self.desk.decide(now.wall, &frozen, &*self.words);
         self.watch_rules(now);
         self.dirty = false;

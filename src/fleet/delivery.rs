@@ -99,6 +99,18 @@ impl Fleet {
         self.finish(outbox).await
     }
 
+    /// One thought and one commit, for tests: nothing is sent.
+    #[cfg(test)]
+    pub(super) async fn beat(&self) {
+        {
+            let mut core = self.core();
+            core.step(self.cluster.nodes(), self.clock.now());
+            core.collect();
+            self.publish(&core);
+        }
+        self.commit().await.unwrap();
+    }
+
     /// Lets what is on its way arrive, and keeps what became of it.
     async fn finish(&self, mut outbox: Outbox) -> Result<(), FleetError> {
         let deadline = tokio::time::Instant::now() + LAST_WORDS;

@@ -127,6 +127,11 @@ impl World {
         self.documents.lock().unwrap().clone()
     }
 
+    /// Writes a document from outside.
+    pub fn put(&self, key: &str, value: Value) {
+        self.documents.lock().unwrap().insert(key.to_owned(), value);
+    }
+
     /// Lets time pass.
     pub fn pass_time(&self, seconds: i64) {
         self.time.fetch_add(seconds * 1000, Ordering::SeqCst);

@@ -73,7 +73,9 @@ async fn begin(world: &Arc<World>, newest: &Report) -> (Arc<Fleet>, Running) {
 
 /// Everything decided has been sent, and the journal knows.
 async fn settled(world: &World, messages: usize) {
-    world.until(|documents, sent| sent.len() >= messages && !documents.keys().any(|key| key.contains("/intent/"))).await;
+    world
+        .until(|documents, sent| sent.len() >= messages && !documents.keys().any(|key| key.contains("/intent/")))
+        .await;
 }
 
 fn alert(fleet: &Fleet) -> Option<AlertView> {
@@ -288,12 +290,66 @@ async fn a_node_that_goes_away_takes_its_alerts_with_it() {
 }
 
 #[tokio::test]
+async fn an_alert_about_a_check_that_becomes_unknown_is_neither_resolved_nor_repeated() {
+    let world = World::new();
+    let fleet = world.fleet().await;
+    let mut plan = usual_plan(&["ops"]);
+    let mut down = FleetRule { scope: RuleScope::Cluster, ..prompt(rule("Down", 1)) };
+    down.rule.expr = "vitals_healthcheck_health == 0".into();
+    down.notify.repeat_interval = Span::seconds(60);
+    plan.rules.insert(ObjectKey::new("shop", "down"), down);
+    fleet.set_plan(plan);
+    let running = Running::start(&fleet);
+    fleet.receive("node.n1", report(1, Health::Unhealthy, vec![]));
+    settled(&world, 1).await;
+    running.stop().await.unwrap();
+    let intents = || world.documents().into_iter().filter(|(key, _)| key.contains("/intent/")).count();
+    world.nodes.lock().unwrap()[0].node_ready = false;
+    for _ in 0..5 {
+        world.pass_time(100);
+        fleet.beat().await;
+        assert_eq!(fleet.rollup(&ObjectKey::new("shop", "db")).unwrap().health, Health::Unknown);
+        assert_eq!((fleet.alerts().len(), intents()), (1, 0));
+    }
+    world.nodes.lock().unwrap()[0].node_ready = true;
+    fleet.receive("node.n1", report(2, Health::Healthy, vec![]));
+    fleet.beat().await;
+    fleet.beat().await;
+    assert_eq!((fleet.alerts().len(), intents()), (0, 1), "now it is known that it ended");
+}
+
+#[tokio::test]
+async fn a_check_whose_dependency_fails_raises_no_alert() {
+    let world = World::new();
+    let fleet = world.fleet().await;
+    let mut plan = usual_plan(&["ops"]);
+    let web = FleetCheck { depends_on: vec![ObjectKey::new("shop", "db")], ..check() };
+    plan.checks.insert(ObjectKey::new("shop", "web"), web);
+    let mut lost = FleetRule { scope: RuleScope::Cluster, ..prompt(rule("Lost", 1)) };
+    lost.rule.expr = "vitals_healthcheck_health == -1".into();
+    plan.rules.insert(ObjectKey::new("shop", "lost"), lost);
+    fleet.set_plan(plan);
+    fleet.beat().await;
+    fleet.receive("node.n1", report(1, Health::Unhealthy, vec![]));
+    fleet.beat().await;
+    fleet.beat().await;
+    let web = fleet.rollup(&ObjectKey::new("shop", "web")).unwrap();
+    assert_eq!((web.health, web.reason.as_str()), (Health::Unknown, "DependencyFailed"));
+    assert!(fleet.alerts().is_empty());
+}
+
+#[tokio::test]
 async fn a_document_that_cannot_be_read_costs_only_itself() {
     let world = World::new();
     let (_, running) = begin(&world, &fires()).await;
     settled(&world, 1).await;
     running.kill().await;
-    let fleet = world.fleet().await;
-    assert_eq!(fleet.alerts().len(), 1);
-    assert!(world.documents().keys().any(|key| key.starts_with("shop/alert/")));
+    for kind in ["alert", "group", "intent", "pending", "check", "history", "desk"] {
+        world.put(&format!("shop/{kind}/broken"), serde_json::json!(["rubbish"]));
+    }
+    let (fleet, running) = begin(&world, &fires()).await;
+    fleet.beat().await;
+    assert_eq!(alert(&fleet).unwrap().notifications[0].status, "delivered");
+    assert_eq!(world.sent().len(), 1);
+    running.stop().await.unwrap();
 }

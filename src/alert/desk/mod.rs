@@ -11,7 +11,9 @@ mod docs;
 mod intent;
 mod limit;
 mod mute;
+mod quota;
 mod route;
+mod sort;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
