@@ -1,3 +1,7 @@
 //! The `vitals` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vitals::cmd::main()
+}

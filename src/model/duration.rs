@@ -95,6 +95,29 @@ impl Span {
     }
 }
 
+/// How long something has lasted, as kubectl prints ages: `5s`, `2m`, `9m30s`, `3h12m`, `47h`, `4d3h`, `2y9d`.
+///
+/// The argument is in milliseconds; a negative length (clocks differ) is `0s`.
+#[must_use]
+pub fn age(millis: i64) -> String {
+    let seconds = millis.max(0) / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: i64, unit: char, small: i64, next: char| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{next}") }
+    };
+    match () {
+        () if seconds < 120 => format!("{seconds}s"),
+        () if minutes < 10 => two(minutes, 'm', seconds % 60, 's'),
+        () if minutes < 180 => format!("{minutes}m"),
+        () if hours < 8 => two(hours, 'h', minutes % 60, 'm'),
+        () if hours < 48 => format!("{hours}h"),
+        () if days < 8 => two(days, 'd', hours % 24, 'h'),
+        () if days < 730 => format!("{days}d"),
+        () if days < 2920 => two(days / 365, 'y', days % 365, 'd'),
+        () => format!("{}y", days / 365),
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
@@ -146,6 +169,26 @@ mod tests {
     fn durations_read_back_as_written() {
         for text in ["500ms", "30s", "5m", "1h", "1h30m", "1m500ms", "0s"] {
             assert_eq!(Span::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ages_are_written_as_kubectl_writes_them() {
+        for (seconds, expected) in [
+            (-5, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (570, "9m30s"),
+            (3600, "60m"),
+            (11_520, "3h12m"),
+            (100_000, "27h"),
+            (356_400, "4d3h"),
+            (900_000, "10d"),
+            (64_000_000, "2y10d"),
+            (400_000_000, "12y"),
+        ] {
+            assert_eq!(age(seconds * 1000), expected, "{seconds}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod matcher;
 pub mod needs;
 pub mod notification;
+pub mod number;
 pub mod object;
 pub mod plan;
 pub mod ports;

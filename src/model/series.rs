@@ -1,11 +1,11 @@
 //! Series and readings: what a collector writes, the store keeps and the exposition prints.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::labels::{Labels, METRIC_NAME};
+use super::number;
 
 /// Unix time in milliseconds.
 pub type Millis = i64;
@@ -146,26 +146,9 @@ pub fn escape_label_value(value: &str, out: &mut String) {
     }
 }
 
-/// Writes a number in the shortest form that reads back equal, with Prometheus's words for the odd ones (`+Inf`, `NaN`)
-/// and its two-digit exponents; whole numbers stay plain (`123456789`, where Go prints `1.23456789e+08`).
+/// Writes a number in the shortest form that reads back equal; see [`number::text`].
 pub fn write_value(value: f64, out: &mut String) {
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else if value == 0.0 || (1e-4..1e21).contains(&value.abs()) {
-        // Writing into a String cannot fail.
-        let _ = write!(out, "{value}");
-    } else {
-        // Rust writes 1e-7; Go writes 1e-07.
-        let text = format!("{value:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((text.as_str(), "0"));
-        let (sign, digits) = match exponent.strip_prefix('-') {
-            Some(digits) => ('-', digits),
-            None => ('+', exponent),
-        };
-        let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
-    }
+    out.push_str(&number::text(value));
 }
 
 /// One value of one series, of the frame's time.

@@ -117,6 +117,15 @@ impl Store {
         self.read().stats()
     }
 
+    /// The times of the oldest and the newest point; None when there is none.
+    #[must_use]
+    pub fn span(&self) -> Option<(Millis, Millis)> {
+        let inner = self.read();
+        let oldest = inner.series().filter_map(|(entry, _)| entry.oldest()).min()?;
+        let newest = inner.series().filter_map(|(entry, _)| entry.newest()).max()?;
+        Some((oldest, newest))
+    }
+
     /// Everything in one byte string, for [`Store::restore`] of a later process.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {

@@ -1,12 +1,20 @@
 //! What a user may ask of each kind of check: the fields of CONTRACT §8, shared by the resource and the plan.
 
+mod cluster;
+mod data;
 mod host;
+mod machine;
 mod network;
+mod protocols;
 
+pub use cluster::{ExecSpec, HeartbeatSpec, KubernetesSpec, LabelSelector, ObjectKind, ServiceSpec};
+pub use data::{KafkaSpec, Operator, PrometheusQuerySpec, PrometheusSpec, RedisSpec, SaslSpec, SqlSpec, ValueExpect};
 pub use host::{CpuSpec, DiskSpec, LoadSpec, MemorySpec};
+pub use machine::{Baseline, FileSpec, GpuSpec, KernelLogSpec, ProcessSpec, SystemdSpec};
 pub use network::{
     BasicAuth, BodyJson, CompositeSpec, Header, HttpExpect, HttpSpec, SecretKeyRef, TcpSpec, TlsOptions,
 };
+pub use protocols::{DnsExpect, DnsSpec, GrpcSpec, IcmpSpec, NtpSpec, RecordType, SmtpSpec, TlsSpec, WebsocketSpec};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +39,9 @@ pub enum CheckSpec {
 }
 
 impl CheckSpec {
+    /// The words of all kinds that this build can run.
+    pub const KINDS: [&'static str; 7] = ["http", "tcp", "disk", "memory", "cpu", "load", "composite"];
+
     /// The kind's word, as in the resource.
     #[must_use]
     pub fn kind(&self) -> &'static str {
