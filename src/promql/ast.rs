@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::functions::Function;
+use super::functions::{Function, Op};
 use super::lexer::write_duration;
-use crate::model::Matcher;
 use crate::model::labels::METRIC_NAME;
+use crate::model::{MatchOp, Matcher};
 
 /// What an expression yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +191,8 @@ pub(super) struct Binary {
     pub left: Expr,
     pub right: Expr,
     pub matching: Matching,
+    /// The right operand need not be evaluated when the left one is an empty vector.
+    pub skips_right: bool,
 }
 
 /// Which elements of two vectors belong together.
@@ -332,6 +334,35 @@ impl Expr {
         expr
     }
 
+    /// Whether evaluating it can find no mistake in the query (ambiguous labels, bad arguments), whatever the data.
+    pub fn is_harmless(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::Text(_) => true,
+            Self::Selector(selector) | Self::Range(selector, _) => selector.is_named(),
+            Self::Paren(inner) | Self::Negate(inner) => inner.is_harmless(),
+            Self::Call(call) => {
+                use super::eval::over_time::RangeOp;
+                let simple = matches!(call.function.op, Op::Map(_) | Op::Range(_) | Op::Vector | Op::Time | Op::Scalar);
+                simple
+                    && !matches!(call.function.op, Op::Range(RangeOp::Smoothing))
+                    && call.args.iter().all(Self::is_harmless)
+            }
+            Self::Aggregate(aggregate) => {
+                aggregate.op.param().is_none()
+                    && !aggregate.grouping.labels.iter().any(|label| label == METRIC_NAME)
+                    && aggregate.inner.is_harmless()
+            }
+            Self::Binary(binary) => {
+                let vectors = binary.left.kind() == Type::Vector && binary.right.kind() == Type::Vector;
+                // Matching two vectors may be ambiguous; `or` may bring names together.
+                (!vectors || matches!(binary.op, BinaryOp::And | BinaryOp::Unless))
+                    && binary.left.is_harmless()
+                    && binary.right.is_harmless()
+            }
+            Self::Subquery(_) => false,
+        }
+    }
+
     /// Calls `visit` for every node, parents first.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
         visit(self);
@@ -420,10 +451,17 @@ fn write_labels(labels: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 impl Selector {
+    /// Whether all its series have the same name.
+    pub fn is_named(&self) -> bool {
+        self.matchers.iter().any(|matcher| {
+            matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal && !matcher.value().is_empty()
+        })
+    }
+
     fn write(&self, range: Option<i64>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |matcher: &Matcher| {
             matcher.name() == METRIC_NAME
-                && matcher.op() == crate::model::MatchOp::Equal
+                && matcher.op() == MatchOp::Equal
                 && !matcher.value().is_empty()
                 && !is_reserved(matcher.value())
                 && super::parser::is_metric_name(matcher.value())

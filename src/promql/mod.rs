@@ -146,6 +146,10 @@ impl Query {
         let mut nodes = 0;
         plan.rewrite(&mut |expr| {
             fold(expr);
+            if let Expr::Binary(binary) = expr {
+                let vectors = binary.left.kind() == Type::Vector && binary.right.kind() == Type::Vector;
+                binary.skips_right = vectors && binary.op != ast::BinaryOp::Or && binary.right.is_harmless();
+            }
             if let Expr::Selector(ast::Selector { node, .. }) | Expr::Range(ast::Selector { node, .. }, _) = expr {
                 *node = nodes;
                 nodes += 1;

@@ -1,6 +1,7 @@
 //! One series: its labels, its newest points raw and the older ones compressed.
 
 use super::chunk::Chunk;
+use super::decoded::Decoded;
 use crate::model::labels::Labels;
 use crate::model::series::{Millis, Point, is_stale};
 
@@ -8,6 +9,9 @@ use crate::model::series::{Millis, Point, is_stale};
 pub(super) const HEAD_POINTS: usize = 32;
 /// Points of a full chunk. Large, because every chunk pays for its frame.
 const CHUNK_POINTS: usize = 256;
+
+/// How many chunks of a series, from the newest, are worth keeping decompressed when somebody reads them.
+const YOUNG_CHUNKS: usize = 4;
 
 /// One series.
 pub(super) struct Entry {
@@ -118,14 +122,17 @@ impl Entry {
     }
 
     /// Appends the points of a time range, oldest first.
-    pub fn points(&self, from: Millis, to: Millis, out: &mut Vec<Point>) {
+    pub fn points(&self, slot: u32, decoded: &Decoded, from: Millis, to: Millis, out: &mut Vec<Point>) {
         let first = self.chunks.partition_point(|chunk| chunk.to < from);
-        for chunk in self.chunks.iter().skip(first).take_while(|chunk| chunk.from <= to) {
-            chunk.decode_between(from, to, out);
+        for (index, chunk) in self.chunks.iter().enumerate().skip(first).take_while(|(_, chunk)| chunk.from <= to) {
+            // Only the youngest: a look at a whole day must not drive out what rules read every second.
+            if index + YOUNG_CHUNKS < self.chunks.len() {
+                chunk.decode_between(from, to, out);
+            } else if let Some(points) = decoded.points(slot, chunk) {
+                out.extend_from_slice(between(&points, from, to));
+            }
         }
-        let begin = self.head.partition_point(|point| point.at < from);
-        let end = self.head.partition_point(|point| point.at <= to);
-        out.extend_from_slice(self.head.get(begin..end).unwrap_or_default());
+        out.extend_from_slice(between(&self.head, from, to));
     }
 
     /// The newest point of a time range.
@@ -173,4 +180,11 @@ impl Entry {
     pub fn fixed_bytes(labels: usize) -> usize {
         size_of::<Option<Self>>() + HEAD_POINTS * size_of::<Point>() + 16 + 32 * labels + 32 + 48
     }
+}
+
+/// The points of a time range.
+fn between(points: &[Point], from: Millis, to: Millis) -> &[Point] {
+    let begin = points.partition_point(|point| point.at < from);
+    let end = points.partition_point(|point| point.at <= to);
+    points.get(begin..end).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::decoded::Decoded;
 use super::entry::Entry;
 use super::index::{Index, Texts};
 use super::snapshot::SavedSeries;
@@ -53,14 +54,18 @@ pub(super) struct Inner {
     dropped_series: u64,
     dropped_points: u64,
     refused_points: u64,
+    /// Decompressed chunks; a sixteenth of the memory is set aside for them.
+    pub decoded: Decoded,
     scratch: Vec<Point>,
     spare_layout: Vec<(u64, u32)>,
 }
 
 impl Inner {
     pub fn new(config: StoreConfig) -> Self {
+        let decoded = Decoded::new(config.max_bytes / 16);
         Self {
             config,
+            decoded,
             generation: next_generation(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -158,7 +163,7 @@ impl Inner {
         if let Some(source) = self.sources.get_mut(source as usize) {
             source.layout = layout;
         }
-        if self.bytes() > self.config.max_bytes {
+        if self.bytes() > self.limit() {
             self.make_room();
         }
         if std::mem::take(&mut self.refused_series) {
@@ -260,7 +265,7 @@ impl Inner {
 
     fn create(&mut self, labels: &Labels, source: u32) -> u32 {
         let texts: usize = labels.iter().map(|(name, value)| name.len() + value.len() + 96).sum();
-        if self.fixed_bytes() + Entry::fixed_bytes(labels.len()) + texts > self.config.max_bytes / 4 * 3 {
+        if self.fixed_bytes() + Entry::fixed_bytes(labels.len()) + texts > self.limit() / 4 * 3 {
             self.dropped_series += 1;
             self.refused_series = true;
             return NO_SLOT;
@@ -302,6 +307,11 @@ impl Inner {
         self.fixed_bytes() + self.entry_bytes - self.fixed_bytes
     }
 
+    /// What everything but decompressed chunks may take.
+    fn limit(&self) -> usize {
+        self.config.max_bytes - self.decoded.budget()
+    }
+
     /// What the series cost without their compressed history. It may take three quarters of the memory: a flood of new
     /// series must not drive out the history of the others.
     fn fixed_bytes(&self) -> usize {
@@ -311,7 +321,7 @@ impl Inner {
 
     /// Drops the oldest chunks of all series until there is some room again.
     fn make_room(&mut self) {
-        let target = self.config.max_bytes - self.config.max_bytes / 16;
+        let target = self.limit() - self.limit() / 16;
         let now = self.newest;
         while self.bytes() > target {
             let Some(oldest) = self.entries.iter().flatten().filter_map(Entry::oldest_chunk).min() else { break };
@@ -336,7 +346,7 @@ impl Inner {
     /// Where new series had to be refused: drops series that ended, or that nobody brings any more, longest first, until
     /// half of the memory is free for series.
     fn drop_silent_series(&mut self) {
-        let target = self.config.max_bytes / 2;
+        let target = self.limit() / 2;
         let mut silent: Vec<(Millis, u32)> = self
             .entries
             .iter()
@@ -371,6 +381,7 @@ impl Inner {
         for source in &mut self.sources {
             source.layout.retain(|(_, slot)| !gone.contains(slot));
         }
+        self.decoded.clear();
         self.texts.forget_unused();
         self.generation = next_generation();
     }
@@ -420,7 +431,7 @@ impl Inner {
     pub fn stats(&self) -> StoreStats {
         StoreStats {
             series: self.by_labels.len(),
-            bytes: self.bytes(),
+            bytes: self.bytes() + self.decoded.bytes(),
             points: self.entries.iter().flatten().map(Entry::count).sum(),
             dropped_series: self.dropped_series,
             dropped_points: self.dropped_points,
@@ -451,7 +462,7 @@ impl Inner {
                 source.layout.push((0, slot));
             }
         }
-        if self.bytes() > self.config.max_bytes {
+        if self.bytes() > self.limit() {
             self.make_room();
         }
         count

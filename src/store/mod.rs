@@ -7,6 +7,7 @@
 
 mod bits;
 mod chunk;
+mod decoded;
 mod entry;
 mod error;
 mod index;
@@ -156,8 +157,9 @@ impl Series for Store {
     }
 
     fn points(&self, id: SeriesId, from: Millis, to: Millis, out: &mut Vec<Point>) {
-        if let Some(entry) = self.read().entry(id.0) {
-            entry.points(from, to, out);
+        let inner = self.read();
+        if let Some(entry) = inner.entry(id.0) {
+            entry.points(id.0, &inner.decoded, from, to, out);
         }
     }
 

@@ -11,7 +11,13 @@ use crate::promql::error::QueryError;
 
 /// Evaluates an operator and its operands.
 pub(super) fn evaluate(run: &Run<'_>, node: &Binary, at: Millis) -> Result<Val, QueryError> {
-    let (left, right) = (run.eval(&node.left, at)?, run.eval(&node.right, at)?);
+    let left = run.eval(&node.left, at)?;
+    // Nothing on the left is nothing in the end. The right is skipped only where it could not tell of a mistake in the
+    // query: an alert must not learn only when it should fire that it never could.
+    if node.skips_right && matches!(&left, Val::Vector(samples) if samples.is_empty()) {
+        return Ok(left);
+    }
+    let right = run.eval(&node.right, at)?;
     Ok(match (left, right) {
         (Val::Scalar(a), Val::Scalar(b)) => Val::Scalar(scalars(node.op, a, b)),
         (Val::Vector(samples), Val::Scalar(value)) => {

@@ -309,7 +309,10 @@ impl<'a> Run<'a> {
         points.clear();
         self.env.series.points(id, from, to, points);
         self.env.look(points.len())?;
-        points.retain(|point| !is_stale(point.value));
+        // Markers are rare: looking is cheaper than moving.
+        if points.iter().any(|point| is_stale(point.value)) {
+            points.retain(|point| !is_stale(point.value));
+        }
         Ok(())
     }
 
@@ -440,15 +443,8 @@ fn place_of(out: &mut Vec<Collected>, places: &mut Places, sample: &Sample, keep
 
 /// Whether two elements of a result may have the same labels but for the metric's name.
 fn may_differ_in_name_only(expr: &Expr) -> bool {
-    let named = |selector: &Selector| {
-        selector.matchers.iter().any(|matcher| {
-            matcher.name() == crate::model::labels::METRIC_NAME
-                && matcher.op() == crate::model::MatchOp::Equal
-                && !matcher.value().is_empty()
-        })
-    };
     match expr {
-        Expr::Selector(selector) | Expr::Range(selector, _) => !named(selector),
+        Expr::Selector(selector) | Expr::Range(selector, _) => !selector.is_named(),
         Expr::Subquery(subquery) => may_differ_in_name_only(&subquery.inner),
         Expr::Paren(inner) => may_differ_in_name_only(inner),
         Expr::Number(_) | Expr::Text(_) | Expr::Negate(_) => false,

@@ -142,7 +142,7 @@ impl Parser<'_> {
             // Only `^` binds to the right.
             let right = self.expression(op.precedence() + u8::from(op != BinaryOp::Pow))?;
             let height = self.grown(left.1.max(right.1), position)?;
-            let binary = Binary { op, as_bool, left: left.0, right: right.0, matching };
+            let binary = Binary { op, as_bool, left: left.0, right: right.0, matching, skips_right: false };
             self.check_binary(&binary, position)?;
             left = (Expr::Binary(Box::new(binary)), height);
         }
