@@ -560,10 +560,7 @@ proptest! {
         let fired_at = world.open(0, 0).map(|episode| episode.fired_at);
         prop_assert!(fired_at.is_some());
         for step in steps {
-            let ends_it = match step {
-                Step::Flip(0, 0) | Step::Delete(0) | Step::Remove(0) => true,
-                _ => false,
-            };
+            let ends_it = matches!(step, Step::Flip(0, 0) | Step::Delete(0) | Step::Remove(0));
             if !ends_it {
                 world.run(step);
                 prop_assert_eq!(world.open(0, 0).map(|episode| episode.fired_at), fired_at);

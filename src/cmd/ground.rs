@@ -1,5 +1,6 @@
 //! What an installation stands on: this machine's name, the store and the dial policy that settings ask for.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::compile::Settings;
@@ -40,4 +41,18 @@ pub fn dial_policy(settings: &Settings) -> anyhow::Result<DialPolicy> {
     let parse = |list: &[String]| list.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>();
     let (allow, deny) = (parse(&settings.allow_networks)?, parse(&settings.deny_networks)?);
     Ok(DialPolicy { allow, deny, ..DialPolicy::local() })
+}
+
+/// One directory per set of paths, so that two installations never share state by accident.
+#[must_use]
+pub fn default_state_dir(paths: &[PathBuf]) -> PathBuf {
+    let named: Vec<String> = paths
+        .iter()
+        .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string())
+        .collect();
+    let parts: Vec<&str> = named.iter().map(String::as_str).collect();
+    let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")));
+    let name = format!("run-{:016x}", crate::model::labels::Fnv::of(&parts));
+    home.unwrap_or_else(std::env::temp_dir).join("vitals").join(name)
 }

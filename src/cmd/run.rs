@@ -1,7 +1,7 @@
 //! `vitals run`: everything in one process, from the same files that a cluster gets.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::assemble::{Assembled, Plan, assemble};
 use super::doors::Metrics;
+use super::ground;
 use super::screen::Paper;
 use super::settings::Flags;
 use crate::local::demo_targets::{self, DemoTargets};
@@ -69,7 +70,7 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
     let env = args.flags.check_env();
     let plan = Plan {
         sources: args.flags.sources(args.paths.clone(), &env)?,
-        state_dir: args.state_dir.unwrap_or_else(|| default_state_dir(&args.paths)),
+        state_dir: args.state_dir.unwrap_or_else(|| ground::default_state_dir(&args.paths)),
         base_url: url.clone(),
         dialer: env.dialer.clone(),
         env,
@@ -136,17 +137,4 @@ fn spawn_reload(paths: Vec<PathBuf>, installation: &Arc<Installation>, paper: &P
             }
         }
     });
-}
-
-/// One directory per set of paths, so that two installations never share state by accident.
-fn default_state_dir(paths: &[PathBuf]) -> PathBuf {
-    let named: Vec<String> = paths
-        .iter()
-        .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string())
-        .collect();
-    let parts: Vec<&str> = named.iter().map(String::as_str).collect();
-    let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")));
-    let name = format!("run-{:016x}", crate::model::labels::Fnv::of(&parts));
-    home.unwrap_or_else(std::env::temp_dir).join("vitals").join(name)
 }

@@ -10,7 +10,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// Namespace and name of a resource; written `namespace/name`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[serde(into = "String", from = "String")]
 pub struct ObjectKey {
     /// The namespace.
     pub namespace: Arc<str>,
@@ -53,10 +53,8 @@ impl From<ObjectKey> for String {
     }
 }
 
-impl TryFrom<String> for ObjectKey {
-    type Error = std::convert::Infallible;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Ok(Self::parse(&text))
+impl From<String> for ObjectKey {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
     }
 }

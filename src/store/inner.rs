@@ -41,6 +41,8 @@ pub(super) struct Inner {
     index: Index,
     texts: Texts,
     sources: Vec<Source>,
+    by_source: HashMap<Arc<str>, u32>,
+    free_sources: Vec<u32>,
     selectors: Vec<Vec<Matcher>>,
     /// Counts appends, so that each can tell what it has seen.
     tick: u64,
@@ -75,6 +77,8 @@ impl Inner {
             index: Index::default(),
             texts: Texts::default(),
             sources: Vec::new(),
+            by_source: HashMap::new(),
+            free_sources: Vec::new(),
             selectors: Vec::new(),
             tick: 0,
             entry_bytes: 0,
@@ -203,24 +207,40 @@ impl Inner {
     }
 
     fn source(&mut self, name: &str) -> u32 {
-        if let Some(at) = self.sources.iter().position(|source| &*source.name == name) {
-            return at as u32;
+        if let Some(at) = self.by_source.get(name) {
+            return *at;
         }
         let name = self.texts.share(name);
-        // A source that brings nothing any more leaves its place.
-        let unused = (0..self.sources.len()).find(|at| {
-            self.sources.get(*at).is_some_and(|source| source.layout.is_empty())
-                && !self.entries.iter().flatten().any(|entry| entry.source as usize == *at)
-        });
-        let source = Source { name, layout: Vec::new() };
-        match unused.and_then(|at| self.sources.get_mut(at).map(|place| (at, place))) {
-            Some((at, place)) => {
-                *place = source;
-                at as u32
+        let source = Source { name: Arc::clone(&name), layout: Vec::new() };
+        let at = match self.free_sources.pop() {
+            Some(at) => {
+                if let Some(place) = self.sources.get_mut(at as usize) {
+                    *place = source;
+                }
+                at
             }
             None => {
                 self.sources.push(source);
                 (self.sources.len() - 1) as u32
+            }
+        };
+        self.by_source.insert(name, at);
+        at
+    }
+
+    /// Sources that brought nothing last time and have no series left leave their place.
+    fn forget_idle_sources(&mut self) {
+        let mut used = vec![false; self.sources.len()];
+        for entry in self.entries.iter().flatten() {
+            if let Some(used) = used.get_mut(entry.source as usize) {
+                *used = true;
+            }
+        }
+        for (at, (source, used)) in self.sources.iter_mut().zip(used).enumerate() {
+            if !used && source.layout.is_empty() && self.by_source.remove(&source.name).is_some() {
+                source.name = Arc::from("");
+                source.layout = Vec::new();
+                self.free_sources.push(at as u32);
             }
         }
     }
@@ -411,6 +431,7 @@ impl Inner {
             self.remove(*slot);
         }
         self.after_removal(&empty);
+        self.forget_idle_sources();
     }
 
     pub fn find(&self, matchers: &[Matcher], out: &mut Vec<SeriesId>) {

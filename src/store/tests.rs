@@ -110,6 +110,23 @@ fn older_and_equal_times_are_refused_and_counted() {
 }
 
 #[test]
+fn a_source_that_is_idle_is_forgotten_and_may_come_back() {
+    let store = Store::new(config());
+    let a = series("a", &[]);
+    for round in 0..3 {
+        let at = round * 3_600_000;
+        store.append_values("rules:1", at, &[]);
+        store.append(&frame(at, &[(&a, 1.0)]), "host");
+        store.append(&frame(at + 1, &[]), "host");
+        assert!(is_stale(all(&store, "a")[0].1.last().unwrap().value));
+        store.prune(at + 1_800_000);
+        assert_eq!(store.stats().series, 0);
+        // The places of the two are free; others take them.
+        store.append_values(&format!("rules:{round}"), at + 1_800_000, &[]);
+    }
+}
+
+#[test]
 fn the_bits_of_odd_numbers_survive() {
     let store = Store::new(config());
     let a = series("a", &[]);
