@@ -29,3 +29,6 @@ pub mod runtime;
 pub mod store;
 pub mod template;
 pub mod web;
+
+pub use cmd::embed::Builder;
+pub use cmd::embedded::Running;

@@ -86,6 +86,9 @@ pub fn build(key: &ObjectKey, plan: &CheckPlan, env: &CheckEnv) -> Result<Box<dy
         CheckSpec::Memory(_) => Box::new(memory::MemoryCheck::new(&plan.thresholds, env)),
         CheckSpec::Cpu(_) => Box::new(cpu::CpuCheck::new(&plan.thresholds, env)),
         CheckSpec::Load(spec) => Box::new(load::LoadCheck::new(spec, env)?),
+        CheckSpec::Service(service) => {
+            return Err(CheckError::field("service.task", format!("nothing is registered as {:?}", service.task)));
+        }
         CheckSpec::Composite(_) => return Err(CheckError::JudgedInRollUp),
     })
 }

@@ -37,6 +37,8 @@ struct CheckWhy {
 struct RuleWhy {
     rule: RuleView,
     alerts: Vec<AlertView>,
+    #[serde(default)]
+    checks: Vec<CheckView>,
     receivers: Vec<ReceiverView>,
     values: Vec<Value>,
     values_total: usize,
@@ -117,6 +119,24 @@ impl Page<'_> {
         self.heading("Alerts")?;
         for line in super::get::alerts(alerts, self.now).lines(self.style, None) {
             writeln!(self.out, "  {line}")?;
+        }
+        for alert in alerts {
+            if let Some(ack) = &alert.acknowledged {
+                let (name, by) = (clean(&alert.name), clean(&ack.by));
+                writeln!(self.out, "  {name} was acknowledged by {by}: {}", clean(&ack.comment))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn checks_behind(&mut self, checks: &[CheckView]) -> Result<(), CliError> {
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.heading("Checks behind it")?;
+        for check in checks {
+            let health = self.style.paint(Tone::of(check.health), check.health.as_str());
+            writeln!(self.out, "  {}  {health}  {}", clean(&check.key.to_string()), clean(&check.message))?;
         }
         Ok(())
     }
@@ -235,6 +255,7 @@ impl Page<'_> {
             }
         }
         self.alerts(&why.alerts)?;
+        self.checks_behind(&why.checks)?;
         self.next(&why.next)
     }
 }

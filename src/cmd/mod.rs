@@ -5,6 +5,8 @@ mod check;
 mod client;
 mod crds;
 mod doors;
+pub mod embed;
+pub mod embedded;
 mod ground;
 mod leader;
 mod once;

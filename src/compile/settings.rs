@@ -128,6 +128,8 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
     /// Looks Secrets up; none = whatever needs one is refused.
     pub secrets: Option<Arc<Secrets>>,
+    /// Names of `service` checks that the program around Vitals registered.
+    pub services: std::collections::BTreeSet<String>,
     /// Tries checks; none = they are only read.
     pub try_check: Option<Arc<TryCheck>>,
 }
@@ -195,6 +197,7 @@ impl Settings {
             log_level: over.log_level.clone().or(logs.level),
             log_format: over.log_format.or(logs.format),
             secrets: None,
+            services: std::collections::BTreeSet::new(),
             try_check: None,
         }
     }

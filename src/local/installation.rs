@@ -39,6 +39,15 @@ pub struct Read {
 }
 
 impl Sources {
+    /// Completes settings further, after what completes them already.
+    pub fn also(&mut self, more: impl Fn(&mut Settings) + Send + Sync + 'static) {
+        let before = std::mem::replace(&mut self.complete, Box::new(|_| {}));
+        self.complete = Box::new(move |settings| {
+            before(settings);
+            more(settings);
+        });
+    }
+
     /// Reads and compiles everything once.
     #[must_use]
     pub fn read(&self, previous: Previous<'_>, last_good: &mut LastGood) -> Read {

@@ -156,12 +156,21 @@ fn explain_rule(web: &Shared, rule: &RuleView) -> Value {
     json!({
         "rule": rule,
         "alerts": alerts,
+        "checks": checks_behind(web, &alerts),
         "receivers": receivers,
         "values": shown,
         "values_total": values.len(),
         "query_error": problem,
         "next": rule_advice(rule, &alerts, &receivers),
     })
+}
+
+/// The checks that a rule's alerts speak of: what they found says more than the rule's number.
+fn checks_behind(web: &Shared, alerts: &[AlertView]) -> Vec<CheckView> {
+    let mut checks = web.views.checks();
+    checks.retain(|check| alerts.iter().any(|alert| is_about(alert, check)));
+    checks.truncate(SHOWN);
+    checks
 }
 
 fn rule_advice(rule: &RuleView, alerts: &[AlertView], receivers: &[ReceiverView]) -> Vec<String> {

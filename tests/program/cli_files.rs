@@ -147,3 +147,12 @@ fn a_closed_pipe_is_no_panic() {
     command.args(["-c", "\"$0\" crds | head -1", env!("CARGO_BIN_EXE_vitals")]);
     crate::support::program::finish(command).expect_code(0);
 }
+
+#[test]
+fn the_embedding_example_shows_a_check_and_an_alert_from_code() {
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--locked", "--example", "embed"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    crate::support::program::finish(command)
+        .expect_code(0)
+        .expect_words(&["listening on http://127.0.0.1:", "cache is Healthy; alert: The queue holds 12 orders"]);
+}

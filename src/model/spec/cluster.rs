@@ -96,7 +96,7 @@ fn five_minutes() -> Span {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceSpec {
-    /// The task: `scheduler`, `collector`, `evaluator`, `reporter`, `delivery` or `web`.
-    #[schemars(length(max = 16), regex(pattern = "^(scheduler|collector|evaluator|reporter|delivery|web)$"))]
+    /// A check that the program around Vitals registered under this name (see `examples/embed.rs`).
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub task: String,
 }

@@ -35,6 +35,8 @@ pub enum CheckSpec {
     Cpu(CpuSpec),
     /// Load average per core.
     Load(LoadSpec),
+    /// A check that the embedding program brings itself, by name.
+    Service(ServiceSpec),
     /// Quorum over other checks; judged in the roll-up, never run by an agent.
     Composite(CompositeSpec),
 }
@@ -53,6 +55,7 @@ impl CheckSpec {
             Self::Memory(_) => "memory",
             Self::Cpu(_) => "cpu",
             Self::Load(_) => "load",
+            Self::Service(_) => "service",
             Self::Composite(_) => "composite",
         }
     }
@@ -65,6 +68,7 @@ impl CheckSpec {
             Self::Tcp(tcp) => format!("{}:{}", tcp.host, tcp.port),
             Self::Disk(disk) => disk.path.clone(),
             Self::Memory(_) | Self::Cpu(_) | Self::Load(_) => "host".into(),
+            Self::Service(service) => service.task.clone(),
             Self::Composite(composite) => format!("{} checks", composite.checks.len()),
         }
     }
