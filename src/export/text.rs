@@ -42,7 +42,7 @@ impl Writer {
         Self::default()
     }
 
-    /// Appends the readings of all frames, exactly as [`write`] does.
+    /// Appends the readings of all frames, exactly as [`write()`] does.
     pub fn write(&mut self, frames: &[&Frame], out: &mut Vec<u8>) {
         if !self.knows(frames) {
             self.learn(frames);

@@ -1,6 +1,6 @@
 //! The machine under us: one collector per file, read and record apart.
 //!
-//! A collector *reads* a source of the kernel ([`reader`]: descriptors stay open) and *records* its text as readings of
+//! A collector *reads* a source of the kernel (`reader`: descriptors stay open) and *records* its text as readings of
 //! series that were made once. [`Collection`] runs them all and survives each of them. [`probe`] answers single
 //! questions of checks.
 
@@ -103,7 +103,7 @@ pub fn collectors(roots: &Roots, selection: &Selection) -> Result<Vec<Box<dyn Co
     collectors_with(roots, selection, &Options::default())
 }
 
-/// As [`collectors`], with options.
+/// As [`collectors()`], with options.
 ///
 /// # Errors
 /// A name that no collector has.

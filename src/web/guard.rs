@@ -26,7 +26,7 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'
 pub(super) struct OwnMetrics {
     requests: IntCounterVec,
     duration: HistogramVec,
-    /// Open connections; kept by [`super::serve`].
+    /// Open connections; kept by [`super::serve()`].
     pub connections: IntGauge,
 }
 

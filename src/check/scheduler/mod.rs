@@ -1,6 +1,6 @@
 //! The scheduler: runs every planned check at its time, each alone, none able to hold up or bring down another.
 //!
-//! One task keeps a heap of due times ([`clockwork`]); each run is a short-lived task of its own ([`running`]).
+//! One task keeps a heap of due times (`clockwork`); each run is a short-lived task of its own (`running`).
 
 mod clockwork;
 mod running;

@@ -1,5 +1,5 @@
 //! `filesystem`: how full each mounted file system is. The mounts come from `/proc/1/mountinfo`, the numbers from
-//! threads that may hang in place of the collection ([`statfs`](super::statfs)).
+//! threads that may hang in place of the collection ([`super::statfs`]).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
