@@ -114,7 +114,8 @@ impl Pace {
         if matches!(change, Change::Pending(_)) && self.spread > 2000 {
             return false;
         }
-        let flapping = self.note_flip(change.slot(), now);
+        // Becoming pending is no flip: a rule that pends, fires and ends once would else be called flapping.
+        let flapping = !matches!(change, Change::Pending(_)) && self.note_flip(change.slot(), now);
         let mut at = now;
         if self.scatter {
             at += self.draw(self.spread);
@@ -298,6 +299,20 @@ mod tests {
         assert!(pace.next().0 >= 270_000, "{:?}", pace.next());
         pace.changed(Change::Firing(1), 12_000);
         assert_eq!(pace.next(), (12_000, Cause::Flip));
+    }
+
+    #[test]
+    fn the_end_of_an_alert_is_told_at_once_however_often_it_pended() {
+        let mut pace = alone();
+        for second in 1..=9 {
+            pace.changed(Change::Pending(1), second * 2000);
+            let at = pace.next().0;
+            write(&mut pace, at);
+        }
+        pace.changed(Change::Firing(1), 20_000);
+        write(&mut pace, 20_000);
+        pace.changed(Change::Resolved(1), 25_000);
+        assert_eq!(pace.next(), (25_000, Cause::Flip));
     }
 
     #[test]

@@ -77,11 +77,11 @@ fn compile_one(
     let thresholds = thresholds(&kind, spec.thresholds.as_ref(), complaints);
     let specs = with_targets(&kind, &spec.targets, complaints);
     let word = kind.kind();
-    if let CheckSpec::Service(service) = &kind
-        && !settings.services.contains(&service.task)
-    {
-        let message = format!("no check is registered as {:?} in this program", service.task);
-        complaints.add("spec.service.task", "NotYetSupported", message, "register it in code, or use another kind");
+    if let CheckSpec::Service(service) = &kind {
+        if !settings.services.contains(&service.task) {
+            let message = format!("no check is registered as {:?} in this program", service.task);
+            complaints.add("spec.service.task", "NotYetSupported", message, "register it in code, or use another kind");
+        }
     } else if let Some(try_check) = &settings.try_check {
         for (index, (_, spec)) in specs.iter().enumerate() {
             if let Err((field, reason, message)) = try_check(key, spec) {
