@@ -13,6 +13,7 @@ use crate::cli::terminal;
 use crate::local::files::FileProblem;
 use crate::local::installation::Installation;
 use crate::model::ports::Views;
+use crate::runtime::telemetry;
 
 /// How often the views are looked at for changes.
 const LOOK: Duration = Duration::from_millis(200);
@@ -61,7 +62,11 @@ impl Paper {
             if version != shown || (terminal::is_live() && looks >= AGES) {
                 (shown, looks) = (version, 0);
                 let mut out = Vec::new();
-                let drawn = self.0.lock().await.update(installation.as_ref(), terminal::size(), &mut out);
+                let mut live = self.0.lock().await;
+                if telemetry::take_logged() {
+                    live.leave();
+                }
+                let drawn = live.update(installation.as_ref(), terminal::size(), &mut out);
                 // A reader that went away does not stop the checks.
                 let _ = drawn.and_then(|()| stdout().write_all(&out)).and_then(|()| stdout().flush());
             }
