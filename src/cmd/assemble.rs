@@ -82,7 +82,6 @@ pub async fn assemble(plan: Plan, tasks: &Tasks) -> anyhow::Result<Assembled> {
     }
     let settings = read.settings.clone();
     let node = ground::node_name();
-    plan.dialer.set_policy(ground::dial_policy(&settings)?);
     let store = ground::store(&settings, &node);
     tell(history_file::restore(&store, &state.file("history")));
     store.select(read.compiled.selectors.clone());

@@ -79,7 +79,6 @@ async fn once(args: &Args) -> anyhow::Result<Vec<crate::model::view::CheckView>>
     if read.compiled.fleet.checks.is_empty() {
         bail!("there is no HealthCheck in {} files; nothing was run", read.loaded.files.len());
     }
-    env.dialer.set_policy(ground::dial_policy(&read.settings)?);
     let mut plan = read.compiled.plan.clone();
     plan.entries.retain(|entry| matches!(entry.work, Work::Check(_)));
     let longest = plan.entries.iter().filter_map(|entry| match &entry.work {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
+use super::ground;
 use crate::check::{CheckEnv, CheckError, Secrets, build};
 use crate::compile::{Overrides, Settings, TryCheck, hours_or_duration, seconds_or_duration};
 use crate::host::Roots;
@@ -64,6 +65,11 @@ impl Flags {
                 secrets(namespace, &SecretKeyRef { name: name.to_owned(), key: key.to_owned() })
             }));
             settings.try_check = Some(try_check(env.clone()));
+            // At the start and at every reload; a network that cannot be read was refused by the schema.
+            match ground::dial_policy(settings) {
+                Ok(policy) => env.dialer.set_policy(policy),
+                Err(why) => tracing::warn!(%why, "the network policy stays as it was"),
+            }
         };
         Ok(Sources { paths, overrides, complete: Box::new(complete) })
     }

@@ -1,5 +1,6 @@
 //! One installation of `run`: files in; plan, fleet plan and dashboards out, again whenever a file changes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +10,7 @@ use crate::fleet::Fleet;
 use crate::local::files::{self, FileProblem, Loaded};
 use crate::local::last_good::LastGood;
 use crate::local::plan_channel::PlanSender;
+use crate::model::Span;
 use crate::model::fleet_plan::FleetPlan;
 use crate::model::plan::Plan;
 use crate::model::series::Millis;
@@ -99,8 +101,31 @@ pub struct Installation {
     pub(super) collectors: Vec<String>,
     plans: PlanSender,
     sources: Sources,
+    lasting: Lasting,
     work: Mutex<Work>,
     in_force: Mutex<InForce>,
+}
+
+/// Settings that hold from start to end of the process.
+#[derive(Debug, PartialEq)]
+struct Lasting {
+    job: String,
+    labels: BTreeMap<String, String>,
+    collectors: (Vec<String>, Vec<String>),
+    retention: Span,
+    max_memory: u64,
+}
+
+impl Lasting {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            job: settings.job.clone(),
+            labels: settings.labels.clone(),
+            collectors: (settings.enable_collectors.clone(), settings.disable_collectors.clone()),
+            retention: settings.retention,
+            max_memory: settings.max_memory,
+        }
+    }
 }
 
 struct Work {
@@ -143,6 +168,7 @@ impl Installation {
             collectors: parts.collectors,
             plans: parts.plans,
             sources: parts.sources,
+            lasting: Lasting::of(&read.settings),
             work: Mutex::new(Work { plan: parts.first, last_good: parts.last_good }),
             in_force: Mutex::new(InForce::default()),
         });
@@ -166,6 +192,11 @@ impl Installation {
                     return read.problems;
                 }
             }
+        }
+        if self.lasting != Lasting::of(&read.settings) {
+            tracing::warn!(
+                "labels, collectors, retention and memory of the VitalsConfig take effect at the next start"
+            );
         }
         self.store.select(read.compiled.selectors.clone());
         self.fleet.set_plan(read.compiled.fleet.clone());
