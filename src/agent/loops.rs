@@ -21,6 +21,8 @@ use crate::runtime::{clock, metrics};
 
 /// How often checks are looked at for results that have become too old.
 const STALE_LOOK: Duration = Duration::from_secs(1);
+/// Least time between two rounds of evaluation, in milliseconds.
+const ROUND: Millis = 50;
 
 /// What the sink holds of this agent; asked until it answers or the process ends.
 pub(super) async fn last_report(sink: &dyn ReportSink, stop: &CancellationToken) -> Option<Report> {
@@ -230,7 +232,8 @@ impl Agent {
                 tokio::task::yield_now().await;
             }
             let next = self.state().rules.next_due().unwrap_or(now + 1000);
-            let wait = (next - clock::now_millis()).clamp(0, 1000).unsigned_abs();
+            // Rules that are due close together share a round: a thousand of them are not a thousand wake-ups.
+            let wait = (next - clock::now_millis()).clamp(ROUND, 1000).unsigned_abs();
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
                 () = self.inner.rules_due.notified() => {}

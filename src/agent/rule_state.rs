@@ -27,6 +27,8 @@ pub struct RuleState {
     pub life: RuleLife,
     /// How long the last evaluation took, milliseconds.
     pub took_ms: f64,
+    /// Whether the store holds `ALERTS` of it: only then must their absence be told.
+    pub in_store: bool,
 }
 
 /// All rules, and when their groups are due.
@@ -138,5 +140,7 @@ fn renewed(old: Option<RuleState>, entry: &Entry, rule: &RulePlan) -> RuleState 
         query,
         life,
         took_ms: 0.0,
+        // What an earlier version of the rule left there must end.
+        in_store: true,
     }
 }

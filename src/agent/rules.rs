@@ -51,6 +51,8 @@ impl Agent {
         let outcome = if plan.record { without_samples(outcome) } else { outcome };
         let transitions = rule.life.evaluate(&plan, outcome, now);
         let alerts = if plan.record { Vec::new() } else { alert_series(&rule.life, &plan) };
+        let store_alerts = !plan.record && (rule.in_store || !alerts.is_empty());
+        rule.in_store = !alerts.is_empty();
         let told = rule.life.not_evaluated() != before;
         let changed = !transitions.is_empty() || told;
         for transition in transitions {
@@ -66,13 +68,13 @@ impl Agent {
         }
         Self::settle(&mut state, slot, now);
         drop(state);
-        if !plan.record {
+        if store_alerts {
             self.inner.store.append_values(&format!("alerts:{slot}"), now, &alerts);
         }
         if changed {
             self.inner.report_due.notify_one();
+            self.changed();
         }
-        self.changed();
     }
 
     /// Whether alerts from before a restart would end only because history is still too short to show them.
