@@ -10,7 +10,7 @@ use crate::model::labels::{Labels, METRIC_NAME};
 use crate::model::plan::RulePlan;
 use crate::model::ports::Series;
 use crate::model::series::Millis;
-use crate::promql::{Limits, Query, Value};
+use crate::promql::Query;
 use crate::runtime::metrics;
 
 /// A restored alert waits at most this long for history to cover its rule's range.
@@ -104,27 +104,12 @@ impl Agent {
     }
 }
 
-/// Evaluates an expression for a rule. Nothing found among series that do not exist at all is not "nothing holds".
 fn evaluate(query: &Query, series: &dyn Series, now: Millis) -> Outcome {
-    let samples = match query.instant(series, now, &Limits::default()) {
-        Ok(Value::Vector(samples)) => samples,
-        Ok(Value::Scalar(value)) => vec![(Labels::empty(), value)],
-        Ok(Value::Matrix(_) | Value::Text(_)) => {
-            return Outcome::Failed("the expression gives neither a vector nor a scalar".into());
-        }
-        Err(why) => return Outcome::Failed(why.to_string()),
-    };
-    if samples.is_empty() {
-        let selectors = query.selectors();
-        let mut found = Vec::new();
-        for matchers in &selectors {
-            series.find(matchers, &mut found);
-        }
-        if found.is_empty() && !selectors.is_empty() {
-            return Outcome::NoSuchSeries;
-        }
+    match query.rule_samples(series, now) {
+        Ok(Some(samples)) => Outcome::Samples(samples),
+        Ok(None) => Outcome::NoSuchSeries,
+        Err(why) => Outcome::Failed(why),
     }
-    Outcome::Samples(samples)
 }
 
 fn outcome_word(outcome: &Outcome) -> &'static str {

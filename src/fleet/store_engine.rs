@@ -7,9 +7,8 @@ use super::cluster_rules::Engine;
 use crate::model::duration::Span;
 use crate::model::labels::Labels;
 use crate::model::object::ObjectKey;
-use crate::model::ports::Series;
 use crate::model::series::Millis;
-use crate::promql::{Limits, Query, Value};
+use crate::promql::Query;
 use crate::store::Store;
 
 /// Most parsed expressions that are kept; beyond, all are parsed anew once.
@@ -47,25 +46,7 @@ impl Engine for StoreEngine {
     }
 
     fn evaluate(&mut self, expr: &str, at: Millis) -> Result<Option<Vec<(Labels, f64)>>, String> {
-        let query = self.query(expr)?;
-        let samples = match query.instant(self.store.as_ref(), at, &Limits::default()).map_err(|why| why.to_string())? {
-            Value::Vector(samples) => samples,
-            Value::Scalar(value) => vec![(Labels::empty(), value)],
-            Value::Matrix(_) | Value::Text(_) => {
-                return Err("the expression gives neither a vector nor a scalar".into());
-            }
-        };
-        if samples.is_empty() {
-            let selectors = query.selectors();
-            let mut found = Vec::new();
-            for matchers in &selectors {
-                self.store.find(matchers, &mut found);
-            }
-            if found.is_empty() && !selectors.is_empty() {
-                return Ok(None);
-            }
-        }
-        Ok(Some(samples))
+        self.query(expr)?.rule_samples(self.store.as_ref(), at)
     }
 
     fn reach(&mut self, expr: &str) -> Span {

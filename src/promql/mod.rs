@@ -11,6 +11,7 @@ mod eval;
 mod functions;
 mod lexer;
 mod parser;
+mod rule;
 
 #[cfg(test)]
 mod tests;

@@ -22,8 +22,6 @@ pub struct Own {
     pub rule_failures: IntCounter,
     /// Reports written, by cause.
     pub report_writes: IntCounterVec,
-    /// Status documents written, by kind.
-    pub status_writes: IntCounterVec,
     /// How long the last collection of the host's metrics took.
     pub scrape_duration: Gauge,
     /// Series in the store.
@@ -95,10 +93,6 @@ impl Own {
             report_writes: build!(IntCounterVec::new(
                 opts("vitals_report_writes_total", "Reports written, by cause."),
                 &["reason"]
-            )),
-            status_writes: build!(IntCounterVec::new(
-                opts("vitals_status_writes_total", "Status documents written, by kind."),
-                &["kind"]
             )),
             scrape_duration: build!(Gauge::with_opts(opts(
                 "vitals_scrape_duration_seconds",
